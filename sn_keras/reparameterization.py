@@ -1,0 +1,295 @@
+"""The base of all wrappers: runs a layer with `f(kernel)` in place of its kernel.
+
+Invariant: the kernel is written by the optimizer alone. A forward pass reads it,
+computes `f(kernel)` as a tensor and runs the wrapped layer in a scope in which the
+kernel's variable reads as that tensor. Gradients therefore flow through `f`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from sn_keras.kernels import Kernel, check_supported, find_kernels
+
+# Set while `fold` rebuilds a model: see `Reparameterization.__new__`. A context
+# variable, so that another thread that builds a model meanwhile is not touched.
+_unwrapping: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "sn_keras_unwrapping", default=False
+)
+
+
+@contextlib.contextmanager
+def unwrapping() -> Iterator[None]:
+    """Inside this scope a wrapper's constructor returns the layer it would wrap."""
+    token = _unwrapping.set(True)
+    try:
+        yield
+    finally:
+        _unwrapping.reset(token)
+
+
+class _Substitution(keras.StatelessScope):
+    """Gives other values to some variables and leaves all others as they are.
+
+    A plain `StatelessScope` holds back every assignment and hides an enclosing
+    scope: batch norm statistics and dropout seeds of the wrapped layer would stand
+    still, and under JAX, whose trainer runs in a scope of its own, the bias would
+    lose its gradient. Here reads and assignments of all variables but the
+    substituted ones go where they would go without this scope.
+    """
+
+    def __init__(self, substitutes: Sequence[tuple[keras.Variable, Any]]):
+        super().__init__(collect_losses=True)
+        # Not through the parent's constructor: it would cast to the dtype of a
+        # surrounding autocast scope, and a float32 layer inside a float16 model
+        # would get a kernel that was rounded to float16.
+        self.state_mapping = {id(k): value for k, value in substitutes}
+
+    def __enter__(self) -> _Substitution:
+        super().__enter__()
+        if self.original_scope is not None:
+            self.collect_losses = self.original_scope.collect_losses
+        return self
+
+    def get_current_value(self, variable: keras.Variable) -> Any:
+        value = self.state_mapping.get(id(variable))
+        if value is None and self.original_scope is not None:
+            value = self.original_scope.get_current_value(variable)
+        return value
+
+    def add_update(self, update: tuple[keras.Variable, Any]) -> None:
+        variable, value = update
+        if id(variable) in self.state_mapping:
+            raise ValueError(
+                f"The wrapped layer assigns to its kernel {variable.path!r} in `call`, "
+                "which a reparameterized layer must not do: the kernel is written by "
+                "the optimizer alone."
+            )
+        # Assigned outside the scope at once, not replayed at the end: a value from
+        # inside a loop's body is not valid outside of the body.
+        initialize, self.initialize_variables = self.initialize_variables, False
+        super().__exit__(None, None, None)
+        try:
+            variable.assign(value)
+        finally:
+            super().__enter__()
+            self.initialize_variables = initialize
+
+    def add_loss(self, loss: Any) -> None:
+        if self.original_scope is not None:
+            self.original_scope.add_loss(loss)
+        else:
+            super().add_loss(loss)
+
+
+class Reparameterization(keras.layers.Wrapper):
+    """Base of the wrappers that run a layer with `f(kernel)` in place of the kernel.
+
+    Subclasses implement `transform`, and `build_kernel` if they have state. They
+    work with any layer that `sn_keras.kernels` finds kernels in, whatever it takes
+    and returns: further arguments, masks and nested outputs are passed on.
+
+    The arithmetic on the kernel is done in float32 (float64 if the kernel is
+    float64), also under a mixed policy; the wrapped layer keeps its own dtype policy
+    and casts `f(kernel)` as it would have cast the kernel. The wrapper itself has no
+    dtype: give `dtype` to the layer inside.
+
+    Args:
+        layer: the `keras.layers.Layer` to wrap, built or not.
+        **kwargs: `name`, `trainable`; `dtype` is accepted where it says what the
+            wrapped layer's policy already is.
+
+    Raises:
+        ValueError: if `layer` is no layer, or one that can't be wrapped (without a
+            kernel, quantised, with LoRA, created in a `keras.RematScope`): on
+            construction if that can be seen, otherwise when it is built or called.
+    """
+
+    def __new__(cls, layer: Any = None, *args: Any, **kwargs: Any) -> Any:
+        # `fold` rebuilds a model from its config with every wrapper left out. Doing
+        # it here reaches wrappers that a subclassed model creates in its own
+        # constructor, which no rewriting of the config would find.
+        if _unwrapping.get() and isinstance(layer, keras.layers.Layer):
+            if kwargs.get("name") is not None:
+                layer.name = kwargs["name"]
+            return layer
+        return super().__new__(cls, layer, *args, **kwargs)
+
+    def __init__(self, layer: keras.layers.Layer, **kwargs: Any):
+        if not isinstance(layer, keras.layers.Layer):
+            raise ValueError(
+                "`layer` must be a `keras.layers.Layer` instance. "
+                f"Received: layer={layer!r} (of type {type(layer).__name__})"
+            )
+        if "go_backwards" in kwargs:
+            raise ValueError(
+                f"A {type(self).__name__} can't be placed inside "
+                "`keras.layers.Bidirectional`, which takes its layer apart. Write "
+                f"`{type(self).__name__}(Bidirectional(layer))` instead: both "
+                "directions are normalized, each by itself."
+            )
+        _check_dtype(kwargs.pop("dtype", None), layer)
+        # The variables' dtype as policy and no autocast: only then does Keras open
+        # no autocast scope around `call`, and the kernel is read unrounded.
+        super().__init__(layer, dtype=layer.variable_dtype, **kwargs)
+        self.autocast = False
+        check_supported(self)
+        check_supported(layer)
+        self.supports_masking = layer.supports_masking
+        self._build_layer: Callable[[], Any] | None = None
+
+    # What a subclass defines.
+
+    def build_kernel(self, kernel: Kernel, prefix: str) -> None:
+        """Creates the state of one kernel; called once a kernel, in their order.
+
+        Args:
+            kernel: the kernel.
+            prefix: put it before the names of the weights, which are unique then.
+        """
+
+    def transform(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
+        """Returns `f(value)`, a tensor of the kernel's shape.
+
+        Args:
+            index: the kernel's position among the layer's kernels.
+            kernel: the kernel.
+            value: its value in the dtype of the state.
+            training: whether the state may be advanced.
+        """
+        raise NotImplementedError
+
+    # What users call.
+
+    def normalized_kernel(self) -> Any:
+        """Returns the kernel that inference runs with; changes nothing.
+
+        Returns:
+            A tensor of the kernel's shape, in float32 (float64 for a float64
+            kernel). For a layer with several kernels a dict from their names, such
+            as `"query/kernel"`, to tensors.
+
+        Raises:
+            ValueError: if the layer is not built.
+        """
+        return self._per_kernel(
+            lambda i, kernel, value: self.transform(i, kernel, value, training=False)
+        )
+
+    # What Keras calls.
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.built and not self.layer.built:
+            # Keras hands `build` the shape of the first argument alone, but an
+            # attention layer is built from several. A symbolic call builds any layer.
+            # In a closure, because Keras would track tensors in an attribute.
+            specs = keras.tree.map_structure(_spec, (args, kwargs))
+            self._build_layer = lambda: self.layer(*specs[0], **specs[1])
+            try:
+                return super().__call__(*args, **kwargs)
+            finally:
+                self._build_layer = None
+        return super().__call__(*args, **kwargs)
+
+    def build(self, input_shape: Any = None) -> None:
+        if not self.layer.built:
+            if self._build_layer is not None:
+                self._build_layer()
+            else:
+                self.layer.build(input_shape)
+                self.layer.built = True
+        kernels = find_kernels(self.layer)
+        for kernel in kernels:
+            several = len(kernels) > 1
+            prefix = kernel.name.replace("/", "_") + "_" if several else ""
+            self.build_kernel(kernel, prefix)
+        self.built = True
+
+    def call(
+        self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any
+    ) -> Any:
+        substitutes = self.substitutes(bool(training))
+        scope = _Substitution(substitutes)
+        if training is not None:
+            kwargs["training"] = training
+        with scope:
+            outputs = self.layer(inputs, *args, **kwargs)
+        for loss in scope.losses:
+            self.add_loss(loss)
+        return outputs
+
+    def substitutes(self, training: bool) -> list[tuple[keras.Variable, Any]]:
+        """Returns each kernel's variable with the tensor that takes its place."""
+        return [
+            (k.variable, ops.cast(self.transform(i, k, value, training), k.dtype))
+            for i, k, value in self._values()
+        ]
+
+    @property
+    def state_variables(self) -> list[keras.Variable]:
+        """The wrapper's own weights, without those of the layer inside."""
+        inner = {id(weight) for weight in self.layer.weights}
+        return [weight for weight in self.weights if id(weight) not in inner]
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.layer._call_has_training_arg:
+            kwargs.pop("training", None)
+        return self.layer.compute_output_spec(*args, **kwargs)
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        return self.layer.compute_output_shape(*args, **kwargs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return self.layer.compute_mask(inputs, previous_mask)
+
+    @property
+    def input_spec(self) -> Any:
+        return self.layer.input_spec
+
+    @property
+    def state_size(self) -> Any:
+        raise ValueError(
+            f"A {type(self).__name__} can't be the cell of a `keras.layers.RNN`: it "
+            "would run a power iteration at every time step. Wrap the RNN instead: "
+            f"`{type(self).__name__}(keras.layers.RNN(cell))`."
+        )
+
+    # Shared by subclasses.
+
+    def _values(self) -> Iterator[tuple[int, Kernel, Any]]:
+        if not self.built:
+            raise ValueError(
+                f"The layer {self.name!r} is not built yet. Call it on data or "
+                "`build(input_shape)` first."
+            )
+        for index, kernel in enumerate(find_kernels(self.layer)):
+            yield index, kernel, ops.cast(kernel.variable, kernel.state_dtype)
+
+    def _per_kernel(self, function: Callable[[int, Kernel, Any], Any]) -> Any:
+        results = {k.name: function(i, k, value) for i, k, value in self._values()}
+        return next(iter(results.values())) if len(results) == 1 else results
+
+
+def _spec(x: Any) -> Any:
+    if hasattr(x, "shape") and hasattr(x, "dtype"):
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        return keras.KerasTensor(tuple(x.shape), dtype)
+    return x
+
+
+def _check_dtype(dtype: Any, layer: keras.layers.Layer) -> None:
+    if dtype is None:
+        return
+    name = keras.dtype_policies.get(dtype).name
+    if name not in (layer.dtype_policy.name, layer.variable_dtype):
+        raise ValueError(
+            "`dtype` is the wrapped layer's to choose: give it to `layer`, as in "
+            f"`{type(layer).__name__}(…, dtype={name!r})`. Received: dtype={name!r} "
+            f"around a layer of dtype policy {layer.dtype_policy.name!r}"
+        )
