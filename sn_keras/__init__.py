@@ -3,7 +3,14 @@
 from sn_keras.folding import fold
 from sn_keras.kernels import register_kernels
 from sn_keras.spectral_normalization import SpectralNormalization
+from sn_keras.weight_normalization import FrobeniusNormalization, WeightNormalization
 
 __version__ = "0.1.0"
 
-__all__ = ["SpectralNormalization", "fold", "register_kernels"]
+__all__ = [
+    "FrobeniusNormalization",
+    "SpectralNormalization",
+    "WeightNormalization",
+    "fold",
+    "register_kernels",
+]

@@ -30,8 +30,9 @@ def fold(model: LayerOrModel) -> LayerOrModel:
         An object of the same class; for a wrapper, of the class inside it.
 
     Raises:
-        ValueError: if `model` is no layer, is not built, or is not rebuilt by its
-            config with the same weights.
+        TypeError: if `model` is no layer.
+        ValueError: if `model` is not built, or is not rebuilt by its config with the
+            same weights.
 
     Example:
 
@@ -41,7 +42,7 @@ def fold(model: LayerOrModel) -> LayerOrModel:
     ```
     """
     if not isinstance(model, keras.layers.Layer):
-        raise ValueError(
+        raise TypeError(
             "`model` must be a `keras.Model` or a `keras.layers.Layer`. "
             f"Received: model={model!r} (of type {type(model).__name__})"
         )

@@ -101,6 +101,11 @@ class Kernel:
             value = ops.transpose(value, inverse)
         return value
 
+    def per_row(self, values: Any) -> Any:
+        """Reshapes one value a row, shape `(d_out,)`, to broadcast over the kernel."""
+        shape = [n if a in self.output_axes else 1 for a, n in enumerate(self.shape)]
+        return ops.reshape(values, shape)
+
     def _order(self) -> tuple[int, ...]:
         inputs = (a for a in range(len(self.shape)) if a not in self.output_axes)
         return (*inputs, *self.output_axes)
@@ -157,7 +162,8 @@ def register_kernels(
             as output (`d_out`); negative axes count from the end.
 
     Raises:
-        ValueError: if `layer_class` is no layer class or no attribute is named.
+        TypeError: if `layer_class` is no layer class.
+        ValueError: if no attribute is named.
 
     Example:
 
@@ -170,7 +176,7 @@ def register_kernels(
     ```
     """
     if not (isinstance(layer_class, type) and issubclass(layer_class, keras.Layer)):
-        raise ValueError(
+        raise TypeError(
             "`layer_class` must be a subclass of `keras.layers.Layer`. "
             f"Received: layer_class={layer_class!r}"
         )

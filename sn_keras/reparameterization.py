@@ -51,7 +51,7 @@ class _Substitution(keras.StatelessScope):
         # would get a kernel that was rounded to float16.
         self.state_mapping = {id(k): value for k, value in substitutes}
 
-    def __enter__(self) -> _Substitution:
+    def __enter__(self) -> _Substitution:  # noqa: PYI034 (Self needs Python 3.11)
         super().__enter__()
         if self.original_scope is not None:
             self.collect_losses = self.original_scope.collect_losses
@@ -106,7 +106,8 @@ class Reparameterization(keras.layers.Wrapper):
             wrapped layer's policy already is.
 
     Raises:
-        ValueError: if `layer` is no layer, or one that can't be wrapped (without a
+        TypeError: if `layer` is no layer.
+        ValueError: if `layer` is one that can't be wrapped (without a
             kernel, quantised, with LoRA, created in a `keras.RematScope`): on
             construction if that can be seen, otherwise when it is built or called.
     """
@@ -123,7 +124,7 @@ class Reparameterization(keras.layers.Wrapper):
 
     def __init__(self, layer: keras.layers.Layer, **kwargs: Any):
         if not isinstance(layer, keras.layers.Layer):
-            raise ValueError(
+            raise TypeError(
                 "`layer` must be a `keras.layers.Layer` instance. "
                 f"Received: layer={layer!r} (of type {type(layer).__name__})"
             )

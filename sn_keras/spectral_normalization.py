@@ -8,8 +8,8 @@ import keras
 from keras import ops
 
 from sn_keras.kernels import Kernel
+from sn_keras.norm_division import NormDivision
 from sn_keras.power_iteration import iterate, unit
-from sn_keras.reparameterization import Reparameterization
 
 # Iterations that the start vector gets when the layer is built. The paper starts
 # from a random vector, which reads a σ that is 20 % to 60 % too small until some
@@ -19,7 +19,7 @@ _INITIAL_ITERATIONS = 15
 
 
 @keras.saving.register_keras_serializable(package="sn_keras")
-class SpectralNormalization(Reparameterization):
+class SpectralNormalization(NormDivision):
     """Runs a layer with its kernel divided by the kernel's spectral norm.
 
     `W_SN = W / σ(W)`, with `σ(W)` the largest singular value of the kernel seen as a
@@ -47,17 +47,22 @@ class SpectralNormalization(Reparameterization):
         layer: the `keras.layers.Layer` to wrap, built or not: any that has a kernel.
         power_iterations: iterations per training call, 1 or more. Defaults to 1, as
             in the paper.
+        gamma: whether to multiply by a trainable scalar: the kernel is then
+            `γ · W / σ(W)`. `γ` starts as the exact `σ(W)` and `u` as its singular
+            vector, so that the layer starts as the plain one (appendix E).
         seed: integer or None, seed of the random start vectors.
         **kwargs: `name` and `trainable`. (`dtype` belongs to the wrapped layer.)
 
     State (a pair a kernel, not trainable, float32, or float64 for a float64 kernel):
         u: left singular vector, shape `(d_out,)`.
         v: right singular vector, shape `(d_in,)`.
+        gamma: with `gamma=True`, the multiplier, a scalar, trainable.
 
     Raises:
-        ValueError: if `layer` is not a layer or has no kernel, is quantised, has
-            LoRA enabled or was created in a `keras.RematScope`; if
-            `power_iterations` is not a positive integer.
+        TypeError: if `layer` is not a layer or `gamma` not a boolean.
+        ValueError: if `layer` has no kernel, is quantised, has LoRA enabled or was
+            created in a `keras.RematScope`; if `power_iterations` is not a positive
+            integer.
 
     Example:
 
@@ -79,6 +84,7 @@ class SpectralNormalization(Reparameterization):
         self,
         layer: keras.layers.Layer,
         power_iterations: int = 1,
+        gamma: bool = False,
         seed: int | None = None,
         **kwargs: Any,
     ):
@@ -91,7 +97,7 @@ class SpectralNormalization(Reparameterization):
                 "`power_iterations` must be an integer of 1 or more. "
                 f"Received: power_iterations={power_iterations!r}"
             )
-        super().__init__(layer, **kwargs)
+        super().__init__(layer, gamma=gamma, **kwargs)
         self.power_iterations = power_iterations
         self.seed = seed
         self._start = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
@@ -100,10 +106,12 @@ class SpectralNormalization(Reparameterization):
 
     def build_kernel(self, kernel: Kernel, prefix: str) -> None:
         def initial_u(shape: Any, dtype: Any = None) -> Any:
+            matrix_t = kernel.matrix_t(ops.cast(kernel.variable, dtype))
+            if self.gamma:
+                return _largest_singular(matrix_t)[0]
             u = self._start(shape, dtype=dtype)
             u = unit(u, otherwise=u)
             v = ops.zeros((kernel.d_in,), dtype=dtype)
-            matrix_t = kernel.matrix_t(ops.cast(kernel.variable, dtype))
             return iterate(matrix_t, u, v, _INITIAL_ITERATIONS)[0]
 
         def initial_v(shape: Any, dtype: Any = None) -> Any:
@@ -138,11 +146,14 @@ class SpectralNormalization(Reparameterization):
                 **options,
             )
         )
+        super().build_kernel(kernel, prefix)
 
-    def transform(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
+    def norm(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
         iterations = self.power_iterations if training else 0
-        sigma = self._iterate(index, kernel, value, iterations)
-        return value / ops.where(ops.equal(sigma, 0), ops.ones_like(sigma), sigma)
+        return self._iterate(index, kernel, value, iterations)
+
+    def initial_gamma(self, kernel: Kernel, value: Any) -> Any:
+        return _largest_singular(kernel.matrix_t(value))[1]
 
     def sigma(self) -> Any:
         """Returns `σ = uᵀWv`, the norm that inference divides by; changes nothing.
@@ -187,3 +198,9 @@ class SpectralNormalization(Reparameterization):
     def get_config(self) -> dict[str, Any]:
         config = {"power_iterations": self.power_iterations, "seed": self.seed}
         return {**super().get_config(), **config}
+
+
+def _largest_singular(matrix_t: Any) -> tuple[Any, Any]:
+    """Returns the left vector `u₁` of `W` and `σ₁`, by singular value decomposition."""
+    _, sigmas, right_t = ops.svd(matrix_t, full_matrices=False)
+    return right_t[0], sigmas[0]
