@@ -1,0 +1,1 @@
+"""GANs that train with `model.fit` under `tf.distribute`."""

@@ -1,0 +1,29 @@
+"""What a network is: a generator, a discriminator and the image sizes they take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A pair of functions that make a generator and a discriminator.
+
+    Attributes:
+        name: the name in `training.networks.NETWORKS`.
+        generator: makes the generator, a Functional model from `latents` (and
+            `labels`) to `images` in [−1, 1].
+        discriminator: makes the discriminator, a Functional model from `images` (and
+            `labels`) to logits.
+        image_sizes: the image sizes, as said in help and errors.
+        description: one line for `--help`.
+    """
+
+    name: str
+    generator: Callable[..., keras.Model]
+    discriminator: Callable[..., keras.Model]
+    image_sizes: str
+    description: str

@@ -1,0 +1,5 @@
+"""No normalization of D."""
+
+from training.normalizers.base import Normalizer
+
+NONE = Normalizer("none", "D's layers as they are")
