@@ -2,6 +2,7 @@
 
 from sn_keras.folding import fold
 from sn_keras.kernels import register_kernels
+from sn_keras.spectra import lipschitz_bound, singular_values, spectral_norms
 from sn_keras.spectral_normalization import SpectralNormalization
 from sn_keras.weight_normalization import FrobeniusNormalization, WeightNormalization
 
@@ -12,5 +13,8 @@ __all__ = [
     "SpectralNormalization",
     "WeightNormalization",
     "fold",
+    "lipschitz_bound",
     "register_kernels",
+    "singular_values",
+    "spectral_norms",
 ]

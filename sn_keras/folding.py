@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import keras
 
-from sn_keras.reparameterization import Reparameterization, _Substitution, unwrapping
+from sn_keras.reparameterization import (
+    Reparameterization,
+    effective_kernels,
+    unwrapping,
+)
 
 LayerOrModel = TypeVar("LayerOrModel", bound=keras.layers.Layer)
 
@@ -85,7 +89,7 @@ def _copy_weights(
     wrappers = [layer for layer in layers if isinstance(layer, Reparameterization)]
     state = {id(w) for wrapper in wrappers for w in wrapper.state_variables}
     sources = [weight for weight in model.weights if id(weight) not in state]
-    folded = _effective_kernels(wrappers)
+    folded = effective_kernels(model)
     shapes = [tuple(weight.shape) for weight in sources]
     plain_shapes = [tuple(weight.shape) for weight in plain.weights]
     if shapes != plain_shapes:
@@ -97,20 +101,3 @@ def _copy_weights(
         )
     for source, target in zip(sources, plain.weights, strict=True):
         target.assign(folded.get(id(source), source))
-
-
-def _effective_kernels(wrappers: list[Reparameterization]) -> dict[int, Any]:
-    """Maps the id of each kernel to the value that the innermost layer sees."""
-    values: dict[int, Any] = {}
-    for wrapper in wrappers:
-        # Layers come outermost first, so a wrapper inside a wrapper reads what the
-        # outer one made of the kernel, as it does in a forward pass.
-        seen = [
-            (kernel, values[id(kernel)])
-            for kernel in wrapper.layer.weights
-            if id(kernel) in values
-        ]
-        with _Substitution(seen):
-            made = wrapper.substitutes(training=False)
-        values.update({id(kernel): value for kernel, value in made})
-    return values

@@ -277,6 +277,29 @@ class Reparameterization(keras.layers.Wrapper):
         return next(iter(results.values())) if len(results) == 1 else results
 
 
+def effective_kernels(layer: keras.layers.Layer) -> dict[int, Any]:
+    """Maps the ids of the kernels that wrappers inside `layer` replace to the tensors.
+
+    Args:
+        layer: a built layer or model, or a wrapper.
+
+    Returns:
+        `{id(variable): tensor}`, with what the innermost layer multiplies by in
+        inference. Kernels that no wrapper replaces are left out.
+    """
+    values: dict[int, Any] = {}
+    for wrapper in layer._flatten_layers():
+        if not isinstance(wrapper, Reparameterization):
+            continue
+        # Layers come outermost first, so a wrapper inside a wrapper reads what the
+        # outer one made of the kernel, as it does in a forward pass.
+        inner = wrapper.layer.weights
+        with _Substitution([(w, values[id(w)]) for w in inner if id(w) in values]):
+            made = wrapper.substitutes(training=False)
+        values.update({id(kernel): value for kernel, value in made})
+    return values
+
+
 def _spec(x: Any) -> Any:
     if hasattr(x, "shape") and hasattr(x, "dtype"):
         dtype = keras.backend.standardize_dtype(x.dtype)
