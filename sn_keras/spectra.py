@@ -182,13 +182,14 @@ def _matrices(
     matrices = []
     for kernel in find_kernels(layer):
         value = values.get(id(kernel.variable), kernel.variable)
-        matrix = keras.ops.convert_to_numpy(kernel.matrix_t(value))
-        matrices.append((kernel, matrix.astype("float64").T))
+        matrices.append((kernel, _to_float64(kernel.matrix_t(value)).T))
     return matrices
 
 
 def _to_float64(value: Any) -> np.ndarray:
-    return keras.ops.convert_to_numpy(keras.ops.cast(value, "float64"))
+    # Not `cast` to float64: JAX has none unless it is told to.
+    value = value.value if isinstance(value, keras.Variable) else value
+    return keras.ops.convert_to_numpy(value).astype("float64")
 
 
 def _spectral_norm(matrix: np.ndarray) -> float:

@@ -24,7 +24,9 @@ def dense_map(model, input_shape):
 def test_singular_values_are_those_of_the_matrix():
     layer = layers.Conv2DTranspose(4, 3)
     layer.build((None, 8, 8, 5))
-    kernel = layer.kernel.numpy().astype("float64")  # h, w, out, in
+    kernel = keras.ops.convert_to_numpy(layer.kernel.value).astype(
+        "float64"
+    )  # h, w, out, in
     matrix = kernel.transpose(2, 3, 0, 1).reshape(4, -1)
     (values,) = singular_values(layer).values()
     np.testing.assert_allclose(values, np.linalg.svd(matrix)[1], rtol=1e-12)
@@ -54,7 +56,7 @@ def test_spectral_norms_name_every_kernel_of_a_model():
     (first,) = (norm for path, norm in norms.items() if "first" in path)
     assert first == pytest.approx(1.0, abs=1e-3)
     (last,) = (norm for path, norm in norms.items() if "last" in path)
-    kernel = model.get_layer("last").kernel.numpy()
+    kernel = keras.ops.convert_to_numpy(model.get_layer("last").kernel.value)
     assert last == pytest.approx(np.linalg.norm(kernel, 2), rel=1e-6)
 
 
