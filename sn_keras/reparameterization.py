@@ -73,7 +73,8 @@ class _Substitution(keras.StatelessScope):
             )
         # Assigned outside the scope at once, not replayed at the end: a value from
         # inside a loop's body is not valid outside of the body.
-        initialize, self.initialize_variables = self.initialize_variables, False
+        initialize: bool = self.initialize_variables
+        self.initialize_variables = False
         super().__exit__(None, None, None)
         try:
             variable.assign(value)
