@@ -1,7 +1,10 @@
 """Spectral normalization and its relatives as Keras 3 layers, on every backend."""
 
+from sn_keras.conditional_batch_normalization import ConditionalBatchNormalization
+from sn_keras.constraints import WeightClip
 from sn_keras.folding import fold
 from sn_keras.kernels import register_kernels
+from sn_keras.regularizers import OrthonormalRegularizer, SpectralNormRegularizer
 from sn_keras.spectra import lipschitz_bound, singular_values, spectral_norms
 from sn_keras.spectral_normalization import SpectralNormalization
 from sn_keras.weight_normalization import FrobeniusNormalization, WeightNormalization
@@ -9,8 +12,12 @@ from sn_keras.weight_normalization import FrobeniusNormalization, WeightNormaliz
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConditionalBatchNormalization",
     "FrobeniusNormalization",
+    "OrthonormalRegularizer",
+    "SpectralNormRegularizer",
     "SpectralNormalization",
+    "WeightClip",
     "WeightNormalization",
     "fold",
     "lipschitz_bound",

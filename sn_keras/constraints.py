@@ -1,0 +1,43 @@
+"""Constraints: what an optimizer's step is followed by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="sn_keras")
+class WeightClip(keras.constraints.Constraint):
+    """Clips every entry of a weight to `[−c, c]` after each optimizer step.
+
+    This is how Wasserstein GANs first bounded the discriminator; Miyato et al. compare
+    with it, applied to the kernels of convolutions alone.
+
+    Args:
+        c: the bound, positive. Defaults to 0.01.
+
+    Raises:
+        ValueError: if `c` is not a positive number.
+
+    Example:
+
+    ```python
+    keras.layers.Conv2D(64, 3, kernel_constraint=WeightClip(0.01))
+    ```
+
+    Source: Arjovsky et al., "Wasserstein Generative Adversarial Networks", ICML 2017,
+    https://arxiv.org/abs/1701.07875, algorithm 1.
+    """
+
+    def __init__(self, c: float = 0.01):
+        if isinstance(c, bool) or not isinstance(c, (int, float)) or not c > 0:
+            raise ValueError(f"`c` must be a positive number. Received: c={c!r}")
+        self.c = c
+
+    def __call__(self, w: Any) -> Any:
+        return ops.clip(w, -self.c, self.c)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"c": self.c}
