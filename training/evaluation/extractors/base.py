@@ -1,0 +1,97 @@
+"""The interface that every feature extractor has: uint8 images → features, logits."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from training.evaluation.checks import check_images
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreNames:
+    """What the scores on an extractor's features are called.
+
+    Only the 2015 Inception graph makes an FID; every other extractor's scores carry
+    names of their own, so that nobody compares them with published ones.
+
+    Attributes:
+        frechet: Name of the Fréchet distance.
+        inception: Name of the Inception score's form on the extractor's logits.
+        kernel: Name of the kernel distance.
+    """
+
+    frechet: str
+    inception: str
+    kernel: str
+
+
+class FeatureExtractor(abc.ABC):
+    """Maps uint8 images to feature vectors and, where there are some, logits.
+
+    A subclass sets the attributes and writes `compute`.
+
+    Attributes:
+        name: Short name, part of file names.
+        identity: Tells this network and its weights from all others, such as the
+            SHA-256 of the weights' file; part of the cache's key.
+        preprocessing: What is done to the images, in words; part of the cache's key.
+        scores: Names of the scores on these features.
+    """
+
+    name: str
+    identity: str
+    preprocessing: str
+    scores: ScoreNames
+
+    @abc.abstractmethod
+    def compute(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns features (n, d) and logits (n, classes) or `None`.
+
+        Args:
+            images: A uint8 tensor (n, height, width, 1 or 3).
+        """
+
+    def __call__(
+        self, images: ArrayLike
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Returns features and logits of uint8 images as arrays.
+
+        Raises:
+            TypeError: If the images aren't uint8.
+            ValueError: If the shape isn't (n, height, width, 1 or 3) or n is 0.
+        """
+        images = check_images("images", images)
+        features, logits = self._graph(tf.constant(images))
+        return features.numpy(), None if logits is None else logits.numpy()
+
+    @property
+    def _graph(self) -> Any:
+        # Made once an instance, on first use: compute needs what __init__ sets.
+        if not hasattr(self, "_compiled"):
+            self._compiled = tf.function(self.compute, reduce_retracing=True)
+        return self._compiled
+
+
+def sha256_of_file(path: str | Path) -> str:
+    """Returns the SHA-256 of a file, or of a folder's files in their order."""
+    path = Path(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else None
+    digest = hashlib.sha256()
+    for part in [path] if files is None else files:
+        with open(part, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def to_rgb(images: tf.Tensor) -> tf.Tensor:
+    """Repeats the one channel of grey images three times."""
+    return tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
