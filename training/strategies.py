@@ -1,0 +1,74 @@
+"""`--strategy`: which devices a run is spread over, by tf.distribute alone."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import tensorflow as tf
+
+STRATEGIES = {
+    "auto": "what the machine has: TPU, TF_CONFIG, several GPUs, or one device",
+    "one-device": "the first GPU, or the CPU",
+    "mirrored": "all GPUs (or logical CPUs) of this machine, one replica each",
+    "multi-worker": "all machines that TF_CONFIG names, which must be set",
+    "tpu": "the TPU that TPU_NAME names, or the one of this machine",
+}
+
+
+def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """Returns the strategy of a name.
+
+    Args:
+        name: a key of `STRATEGIES`.
+
+    Raises:
+        ValueError: for an unknown name, or `multi-worker` without TF_CONFIG.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(
+            f"`strategy` must be one of {sorted(STRATEGIES)}. "
+            f"Received: strategy={name!r}"
+        )
+    if name == "auto":
+        name = _found()
+    if name == "tpu":
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            os.environ.get("TPU_NAME", "local")
+        )
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    if name == "multi-worker":
+        if not _workers():
+            raise ValueError(
+                "`strategy` 'multi-worker' needs the environment variable TF_CONFIG "
+                "with the cluster's workers and this task's index. "
+                f"Received: TF_CONFIG={os.environ.get('TF_CONFIG')!r}"
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        devices = _logical("GPU") or _logical("CPU")
+        return tf.distribute.MirroredStrategy(devices)
+    return tf.distribute.OneDeviceStrategy((_logical("GPU") or ["/cpu:0"])[0])
+
+
+def _found() -> str:
+    if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
+        return "tpu"
+    if len(_workers()) > 1:
+        return "multi-worker"
+    return "mirrored" if len(_logical("GPU")) > 1 else "one-device"
+
+
+def _logical(kind: str) -> list[str]:
+    return [device.name for device in tf.config.list_logical_devices(kind)]
+
+
+def _workers() -> list[str]:
+    try:
+        config = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"TF_CONFIG is not valid JSON: {error}") from error
+    cluster = config.get("cluster", {})
+    return [*cluster.get("chief", []), *cluster.get("worker", [])]
