@@ -137,7 +137,8 @@ class Checkpoints:
 
 
 def _read(step: int, path: Path) -> Checkpoint:
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here: NumPy leaves its own file open when the archive is damaged.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {key: archive[key] for key in archive.files}
     metadata = json.loads(arrays.pop("metadata").tobytes().decode("utf-8"))
     return Checkpoint(step, arrays, metadata, path)
