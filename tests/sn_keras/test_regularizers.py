@@ -53,7 +53,7 @@ def gradient(function, kernel):
     layer.call = lambda x: x
     inputs = keras.Input((1,))
     model = keras.Model(inputs, layer(inputs))
-    model.compile(keras.optimizers.SGD(1.0), _no_loss, jit_compile=False)
+    model.compile(keras.optimizers.SGD(1.0), _no_loss)
     model.train_on_batch(np.zeros((1, 1)), np.zeros((1, 1)))
     return kernel.astype("float64") - keras.ops.convert_to_numpy(variable)
 

@@ -6,9 +6,10 @@ To add one, write a file beside this one that defines a `Network`, and name it i
 
 from __future__ import annotations
 
+from training.networks import cnn
 from training.networks.base import Network
 
-_ALL: tuple[Network, ...] = ()
+_ALL: tuple[Network, ...] = (cnn.CNN,)
 
 NETWORKS: dict[str, Network] = {one.name: one for one in _ALL}
 

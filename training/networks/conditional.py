@@ -1,0 +1,200 @@
+"""How labels enter a network: G's normalization, and three forms of D.
+
+| `conditioning` | D |
+|---|---|
+| `"projection"` | logits = dense(h) + ⟨embed(y), h⟩ |
+| `"concat"` | a 128-d embedding of y is tiled and joined to the features midway |
+| `"auxiliary"` | D sees no labels and predicts them from h beside the logits |
+
+Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637 (projection); Miyato
+et al. 2018, appendix B.4 (concat); Odena et al. 2017,
+https://arxiv.org/abs/1610.09585 (auxiliary).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from sn_keras import ConditionalBatchNormalization
+from training.networks.blocks import (
+    BATCH_NORM_EPSILON,
+    BATCH_NORM_MOMENTUM,
+    Normalize,
+    batch_norm,
+    scaled,
+)
+from training.normalizers import Normalizer
+
+Tensor = Any
+
+CONDITIONINGS = ("projection", "concat", "auxiliary")
+_EMBEDDING_WIDTH = 128
+
+
+def check_num_classes(num_classes: int | None) -> int:
+    """Returns `num_classes`, or 0 for None.
+
+    Args:
+        num_classes: number of classes, or None for an unconditional network.
+
+    Raises:
+        ValueError: if it is neither None nor a positive integer.
+    """
+    if num_classes is None:
+        return 0
+    if (
+        not isinstance(num_classes, int)
+        or isinstance(num_classes, bool)
+        or num_classes < 1
+    ):
+        raise ValueError(
+            "`num_classes` must be None or an integer of 1 or more. "
+            f"Received: num_classes={num_classes!r}"
+        )
+    return num_classes
+
+
+def check_conditioning(conditioning: str | None, num_classes: int | None) -> int:
+    """Checks a discriminator's two arguments, which go together.
+
+    Args:
+        conditioning: one of `CONDITIONINGS`, or None.
+        num_classes: number of classes, or None.
+
+    Returns:
+        The number of classes, 0 for None.
+
+    Raises:
+        ValueError: if either is out of its range, or one of the two is None.
+    """
+    if conditioning is not None and conditioning not in CONDITIONINGS:
+        raise ValueError(
+            f"`conditioning` must be None or one of {list(CONDITIONINGS)}. "
+            f"Received: conditioning={conditioning!r}"
+        )
+    if (conditioning is None) != (num_classes is None):
+        raise ValueError(
+            "`conditioning` and `num_classes` go together: a conditional "
+            "discriminator needs both, another one neither. Received: "
+            f"conditioning={conditioning!r}, num_classes={num_classes!r}"
+        )
+    return check_num_classes(num_classes)
+
+
+def label_input() -> Tensor:
+    """Makes the input `labels`, integers of shape `(batch,)`."""
+    return keras.Input((), dtype="int32", name="labels")
+
+
+def generator_norm(labels: Tensor | None, num_classes: int) -> Normalize:
+    """Returns what G normalizes with: by class if there are labels.
+
+    Args:
+        labels: the input `labels`, or None.
+        num_classes: number of classes, if there are labels.
+    """
+    if labels is None:
+        return batch_norm
+
+    def normalize(x: Tensor, name: str) -> Tensor:
+        return ConditionalBatchNormalization(
+            num_classes,
+            momentum=BATCH_NORM_MOMENTUM,
+            epsilon=BATCH_NORM_EPSILON,
+            name=name,
+        )(x, labels)
+
+    return normalize
+
+
+def join_labels(
+    x: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    normalizer: Normalizer,
+    width_multiplier: float = 1.0,
+) -> Tensor:
+    """Joins an embedding of the labels to the features at every position.
+
+    Args:
+        x: features, shape `(batch, height, width, channels)`.
+        labels: integers, shape `(batch,)`.
+        num_classes: number of classes.
+        normalizer: the method that D is trained with.
+        width_multiplier: factor of the embedding's 128 channels.
+
+    Returns:
+        Features with 128 channels more (times the multiplier).
+    """
+    _, height, width, _ = x.shape
+    channels = scaled(_EMBEDDING_WIDTH, width_multiplier)
+    embedded = _embedding(num_classes, channels, normalizer)(labels)
+    tiled = layers.RepeatVector(height * width, name="labels_repeat")(embedded)
+    tiled = layers.Reshape((height, width, channels), name="labels_tile")(tiled)
+    return layers.Concatenate(name="labels_concat")([x, tiled])
+
+
+def head(
+    features: Tensor,
+    normalizer: Normalizer,
+    conditioning: str | None = None,
+    labels: Tensor | None = None,
+    num_classes: int = 0,
+    use_bias: bool = True,
+    kernel_initializer: Any = "glorot_uniform",
+) -> Any:
+    """The end of D: from features to logits, which are float32 under any policy.
+
+    Args:
+        features: shape `(batch, width)`.
+        normalizer: the method that D is trained with.
+        conditioning: one of `CONDITIONINGS`, or None.
+        labels: integers, shape `(batch,)`; for `"projection"`.
+        num_classes: number of classes; for `"projection"` and `"auxiliary"`.
+        use_bias: whether the last dense layer has a bias.
+        kernel_initializer: of the dense layers.
+
+    Returns:
+        Logits, shape `(batch, 1)`; for `"auxiliary"` a dict of these (`"logits"`) and
+        of `"class_logits"`, shape `(batch, num_classes)`.
+    """
+
+    def dense(width: int, name: str, bias: bool) -> Tensor:
+        layer = normalizer.apply(
+            layers.Dense,
+            width,
+            use_bias=bias,
+            kernel_initializer=keras.initializers.get(kernel_initializer),
+            name=name,
+        )
+        return layer(features)
+
+    logits = dense(1, "dense", use_bias)
+    if conditioning == "projection":
+        embedded = _embedding(num_classes, features.shape[-1], normalizer)(labels)
+        projection = layers.Dot(axes=1, name="projection")([embedded, features])
+        logits = layers.Add(name="projection_add")([logits, projection])
+    logits = _in_float32(logits, "logits")
+    if conditioning == "auxiliary":
+        class_logits = dense(num_classes, "class_dense", True)
+        class_logits = _in_float32(class_logits, "class_logits")
+        return {"logits": logits, "class_logits": class_logits}
+    return logits
+
+
+def _in_float32(x: Tensor, name: str) -> Tensor:
+    return layers.Activation("linear", dtype="float32", name=name)(x)
+
+
+def _embedding(
+    num_classes: int, width: int, normalizer: Normalizer
+) -> keras.layers.Layer:
+    return normalizer.apply_embedding(
+        num_classes,
+        width,
+        embeddings_initializer="glorot_uniform",
+        name="labels_embedding",
+    )
