@@ -6,10 +6,10 @@ To add one, write a file beside this one that defines a `Network`, and name it i
 
 from __future__ import annotations
 
-from training.networks import cnn
+from training.networks import cnn, resnet
 from training.networks.base import Network
 
-_ALL: tuple[Network, ...] = (cnn.CNN,)
+_ALL: tuple[Network, ...] = (cnn.CNN, resnet.RESNET)
 
 NETWORKS: dict[str, Network] = {one.name: one for one in _ALL}
 
