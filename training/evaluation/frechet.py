@@ -92,10 +92,10 @@ def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     else:
         pivots = np.diagonal(factor) ** 2
         if pivots.min() > rounding * pivots.max():
-            return factor
+            return np.asarray(factor, np.float64)
     values, vectors = np.linalg.eigh(covariance)
     kept = values > rounding * max(values[-1], 0.0)
-    return vectors[:, kept] * np.sqrt(values[kept])
+    return np.asarray(vectors[:, kept] * np.sqrt(values[kept]), np.float64)
 
 
 def _statistics(

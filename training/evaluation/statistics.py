@@ -64,9 +64,7 @@ class GaussianStatistics:
 
 def empty_statistics(dimension: int) -> GaussianStatistics:
     """Returns the statistics of no vectors, the neutral element of `merge`."""
-    return GaussianStatistics(
-        0, np.zeros(dimension), np.zeros((dimension, dimension))
-    )
+    return GaussianStatistics(0, np.zeros(dimension), np.zeros((dimension, dimension)))
 
 
 def _block_statistics(block: NDArray) -> GaussianStatistics:

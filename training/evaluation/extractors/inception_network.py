@@ -161,8 +161,9 @@ def _block_d(block: str, x: keras.KerasTensor) -> keras.KerasTensor:
     return _join(
         x,
         [
-            _chain(block, ("branch3x3_1", 192, 1), ("branch3x3_2", 320, 3),
-                   last_stride=2),
+            _chain(
+                block, ("branch3x3_1", 192, 1), ("branch3x3_2", 320, 3), last_stride=2
+            ),
             _chain(
                 block,
                 ("branch7x7x3_1", 192, 1),
@@ -176,9 +177,7 @@ def _block_d(block: str, x: keras.KerasTensor) -> keras.KerasTensor:
     )
 
 
-def _block_e(
-    block: str, x: keras.KerasTensor, pool: layers.Layer
-) -> keras.KerasTensor:
+def _block_e(block: str, x: keras.KerasTensor, pool: layers.Layer) -> keras.KerasTensor:
     def fork(stem: Branch, name: str) -> Branch:
         """A stem whose output goes through a 1×3 and a 3×1 convolution."""
         return lambda x: _join(
