@@ -1,0 +1,532 @@
+"""A GAN as a Keras model that trains in `fit`, under `tf.distribute` too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from training import batches, draws, losses, wiring
+from training import gradient_penalty as penalties
+from training.gradient_penalty import GradientPenalty
+from training.losses import AdversarialLoss
+
+_DISCRIMINATOR_CALLS = ("auto", "joint", "separate")
+
+
+@keras.saving.register_keras_serializable(package="training")
+class GAN(keras.Model):
+    """Trains a generator G against a discriminator D.
+
+    One step is one update of G, then `discriminator_steps` updates of D, each with a
+    fresh batch of real and of generated images. The step, the learning rate schedule
+    and `fit`'s `steps_per_epoch` count updates of G.
+
+    G's update watches G's weights alone and D's update D's, so that neither computes
+    the other's gradient. Losses that layers add (regularizers) count in the update of
+    their own network. Under `tf.distribute` batch sizes are global, gradients are
+    those of the mean over the global batch, and latents are drawn for the global
+    batch: one replica and several give the same weights. (Batch norm in D or G uses
+    the statistics of each replica's share.)
+
+    Latents are a function of `seed`, the step and the position in the batch, so a run
+    that is stopped and carried on draws what it would have drawn.
+
+    Args:
+        generator: a model from latents, shape `(batch, latent_dim)`, to images; with
+            classes, from `[latents, labels]`.
+        discriminator: a model from images, or `[images, labels]`, to logits, shape
+            `(batch, 1)`; with an auxiliary classifier, to a dict with the keys
+            `"logits"` and `"class_logits"`.
+        latent_dim: length of the latent vectors. Defaults to 128.
+        discriminator_steps: updates of D per update of G, 1 or more. Defaults to 5.
+        generator_batch_size: images in an update of G, in all replicas together.
+            Defaults to None: as many as in an update of D. (The authors' code takes
+            twice as many.)
+        num_classes: number of classes of a conditional model. Labels for generated
+            images are drawn uniformly. Defaults to None: no labels.
+        discriminator_call: `"joint"` calls D once on real and generated images
+            together, which is faster, `"separate"` on each apart. Defaults to
+            `"auto"`: joint unless D has batch norm, whose statistics would mix.
+        seed: seed of latents and labels. Defaults to 0.
+        **kwargs: `name`.
+
+    Raises:
+        TypeError: if a network is no Keras layer.
+        ValueError: if an argument is out of its range, or the networks don't fit.
+
+    Example:
+
+    ```python
+    from training import GAN
+    from training.networks import cnn
+
+    gan = GAN(cnn.generator(), cnn.discriminator(), discriminator_steps=1)
+    gan.compile(
+        generator_optimizer=keras.optimizers.Adam(2e-4, 0.5, 0.999),
+        discriminator_optimizer=keras.optimizers.Adam(2e-4, 0.5, 0.999),
+        loss="hinge",
+    )
+    gan.fit(images, batch_size=64, epochs=10)
+    samples = gan.generate(16)
+    ```
+
+    Source: Miyato et al., https://arxiv.org/abs/1802.05957, algorithm in section 4 and
+    the order of updates of the authors' code.
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        latent_dim: int = 128,
+        discriminator_steps: int = 5,
+        generator_batch_size: int | None = None,
+        num_classes: int | None = None,
+        discriminator_call: str = "auto",
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        _check_count("latent_dim", latent_dim)
+        _check_count("discriminator_steps", discriminator_steps)
+        if generator_batch_size is not None:
+            _check_count("generator_batch_size", generator_batch_size)
+        if num_classes is not None:
+            _check_count("num_classes", num_classes)
+        if discriminator_call not in _DISCRIMINATOR_CALLS:
+            raise ValueError(
+                f"`discriminator_call` must be one of {_DISCRIMINATOR_CALLS}. "
+                f"Received: discriminator_call={discriminator_call!r}"
+            )
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
+        self.generator = generator
+        self.discriminator = discriminator
+        self.latent_dim = latent_dim
+        self.discriminator_steps = discriminator_steps
+        self.generator_batch_size = generator_batch_size
+        self.num_classes = num_classes
+        self.discriminator_call = discriminator_call
+        self.seed = seed
+        self._wiring = wiring.connect(generator, discriminator, latent_dim, num_classes)
+        # `fit` would otherwise call the model on images to build it.
+        self.built = True
+        self._generator_loss_tracker = keras.metrics.Mean(name="generator_loss")
+        self._discriminator_loss_tracker = keras.metrics.Mean(name="discriminator_loss")
+
+    # What users call.
+
+    def compile(  # type: ignore[override]
+        self,
+        generator_optimizer: Any,
+        discriminator_optimizer: Any,
+        loss: str | AdversarialLoss = "hinge",
+        gradient_penalty: float | GradientPenalty | None = None,
+        classifier_weights: tuple[float, float] = (1.0, 0.1),
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+    ) -> None:
+        """Sets optimizers and losses.
+
+        Args:
+            generator_optimizer: a Keras optimizer, its name or config.
+            discriminator_optimizer: another one.
+            loss: `"hinge"`, `"standard"`, `"wasserstein"` or an `AdversarialLoss`.
+            gradient_penalty: None, λ, or a `GradientPenalty`; added to D's loss.
+            classifier_weights: weights of the auxiliary classifier's cross-entropy,
+                on real images in D's loss and on generated ones in G's. The defaults
+                are those of Gulrajani et al. for AC-WGAN-GP.
+            run_eagerly: as in `keras.Model.compile`.
+            steps_per_execution: as in `keras.Model.compile`.
+            jit_compile: whether to compile the step by XLA. Defaults to `"auto"`:
+                with a GPU or TPU, but not on the CPU, where it is slower.
+
+        Raises:
+            TypeError: if the penalty is none.
+            ValueError: if the loss is unknown, both optimizers are one object, or a
+                penalty is asked for while D has batch norm.
+        """
+        generator_optimizer = keras.optimizers.get(generator_optimizer)
+        discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        if generator_optimizer is discriminator_optimizer:
+            raise ValueError(
+                "`generator_optimizer` and `discriminator_optimizer` must be two "
+                "objects: each keeps the state of its own network's weights."
+            )
+        adversarial = losses.get(loss)
+        penalty = penalties.get(gradient_penalty)
+        if penalty is not None and self._wiring.batch_norm_in_discriminator:
+            raise ValueError(
+                "`gradient_penalty` must be None for a discriminator with batch norm: "
+                "D's output for an image then depends on the whole batch, and the "
+                "gradient by one image is not what the penalty means. Layer norm "
+                f"works. Received: gradient_penalty={gradient_penalty!r}"
+            )
+        super().compile(
+            optimizer=None,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+        self.adversarial_loss = adversarial
+        self.gradient_penalty = penalty
+        self.classifier_weights = tuple(classifier_weights)
+        # Weights of an optimizer that isn't built are passed over when a file is read.
+        with self.distribute_strategy.scope():
+            generator_optimizer.build(self.generator.trainable_variables)
+            discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def fit(  # type: ignore[override]
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+    ) -> keras.callbacks.History:
+        """Trains on real images.
+
+        A step takes `discriminator_steps` batches. The elements of a dataset are
+        joined to that size (`discriminator_steps · batch_size` images on axis 0); a
+        dataset whose elements have it already is taken as it is. Images and labels of
+        an unfinished last step are dropped. Image `i` of an element belongs to D's
+        update `i % discriminator_steps`, however many replicas share the element.
+
+        Args:
+            x: real images in [−1, 1], floats: an array of shape `(images, height,
+                width, channels)`, or a `tf.data.Dataset` of batches of them; for a
+                conditional model, of `(images, labels)`. An array is checked whole, a
+                dataset by its first element.
+            y: integer labels of shape `(images,)`, if `x` is an array.
+            batch_size: real images in an update of D, in all replicas together.
+                Defaults to 64 for arrays and to the size of a dataset's elements.
+            epochs: as in `keras.Model.fit`.
+            verbose: as in `keras.Model.fit`.
+            callbacks: as in `keras.Model.fit`.
+            shuffle: whether to shuffle arrays.
+            initial_epoch: as in `keras.Model.fit`.
+            steps_per_epoch: as in `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History` with `generator_loss` and
+            `discriminator_loss`, the means over an epoch.
+
+        Raises:
+            TypeError: if `x` is neither an array nor a dataset.
+            ValueError: if images are integers, lie outside [−1, 1] or have another
+                shape than D takes; if labels are missing or out of range.
+        """
+        dataset, batch_size = batches.grouped(
+            x,
+            y,
+            batch_size,
+            self.discriminator_steps,
+            shuffle,
+            self._wiring.image_shape,
+            self.num_classes,
+        )
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        for name, size in (
+            ("batch_size", batch_size),
+            ("generator_batch_size", self.generator_batch_size or batch_size),
+        ):
+            if size % replicas:
+                raise ValueError(
+                    f"`{name}` must be a multiple of the number of replicas, "
+                    f"{replicas}. Received: {name}={size}"
+                )
+        return super().fit(
+            dataset,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            shuffle=False,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+        )
+
+    def generate(self, count: int, seed: int = 0, labels: Any = None) -> Any:
+        """Returns images that G makes of latents drawn with `seed`.
+
+        Args:
+            count: how many.
+            seed: seed of the latents and of the labels.
+            labels: for a conditional model, integers of shape `(count,)`, or None to
+                draw them uniformly.
+
+        Returns:
+            A NumPy array of floats in [−1, 1], shape `(count, height, width,
+            channels)`.
+        """
+        _check_count("count", count)
+        key = draws.key(seed, 0, 0, draws.SAMPLES)
+        inputs = self._generator_inputs(
+            draws.latents(key, count, self.latent_dim),
+            draws.labels(key, count, self.num_classes) if labels is None else labels,
+        )
+        return self.generator.predict(inputs, batch_size=64, verbose=0)
+
+    @property
+    def step(self) -> int:
+        """The number of updates of G so far."""
+        return int(self.generator_optimizer.iterations.numpy())
+
+    # What Keras calls.
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns G's images."""
+        return self.generator(inputs, training=training)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The trackers of the two losses."""
+        return [self._generator_loss_tracker, self._discriminator_loss_tracker]
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Runs one update of G and `discriminator_steps` of D."""
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        steps = self.discriminator_steps
+        if images.shape[0] is None or images.shape[0] % steps:
+            raise ValueError(
+                "The images of a step must be a known multiple of "
+                f"`discriminator_steps`, {steps}. Received: images of shape "
+                f"{tuple(images.shape)}"
+            )
+        batch = images.shape[0] // steps
+        step = tf.cast(self.generator_optimizer.iterations.value, tf.int64)
+
+        self._update_generator(draws.key(self.seed, step, 0, draws.LATENTS), batch)
+        for i in range(steps):
+            self._update_discriminator(
+                draws.key(self.seed, step, i + 1, draws.LATENTS),
+                draws.dealt(images, steps, i),
+                None if self.num_classes is None else draws.dealt(labels, steps, i),
+            )
+        return self._logs()
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Not there: a GAN has no loss on data that would say how good it is."""
+        raise NotImplementedError(
+            "A GAN has no `evaluate`: use the scores of `training.evaluation`, also as "
+            "callbacks of `fit`."
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+            "latent_dim": self.latent_dim,
+            "discriminator_steps": self.discriminator_steps,
+            "generator_batch_size": self.generator_batch_size,
+            "num_classes": self.num_classes,
+            "discriminator_call": self.discriminator_call,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GAN:
+        config = dict(config)
+        for name in ("generator", "discriminator"):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not self.compiled:
+            return None
+        penalty = self.gradient_penalty
+        return {
+            "generator_optimizer": keras.saving.serialize_keras_object(
+                self.generator_optimizer
+            ),
+            "discriminator_optimizer": keras.saving.serialize_keras_object(
+                self.discriminator_optimizer
+            ),
+            "loss": self.adversarial_loss.name,
+            "gradient_penalty": None if penalty is None else vars(penalty),
+            "classifier_weights": list(self.classifier_weights),
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        config = dict(config)
+        for name in ("generator_optimizer", "discriminator_optimizer"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        if config["gradient_penalty"] is not None:
+            config["gradient_penalty"] = GradientPenalty(**config["gradient_penalty"])
+        self.compile(**config)
+
+    # The two updates.
+
+    def _update_generator(self, key: tf.Tensor, batch: int) -> None:
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if self.generator_batch_size is not None:
+            batch = self.generator_batch_size // replicas
+        latents, labels = self._draw(key, batch)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            _watch(tape, self.generator)
+            fake = self._generate(latents, labels)
+            logits, class_logits = self._discriminate(fake, labels)
+            loss = self.adversarial_loss.generator(logits)
+            if class_logits is not None:
+                weight = self.classifier_weights[1]
+                loss += weight * _cross_entropy(labels, class_logits)
+            loss += _added_losses(self.generator)
+            scaled = self.generator_optimizer.scale_loss(loss / replicas)
+        _apply(tape, scaled, self.generator, self.generator_optimizer)
+        self._generator_loss_tracker.update_state(loss)
+
+    def _update_discriminator(
+        self, key: tf.Tensor, real: tf.Tensor, labels: tf.Tensor | None
+    ) -> None:
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        latents, fake_labels = self._draw(key, real.shape[0])
+        fake = self._generate(latents, fake_labels)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            _watch(tape, self.discriminator)
+            real_logits, fake_logits, class_logits = self._discriminate_both(
+                real, labels, fake, fake_labels
+            )
+            loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
+            if class_logits is not None:
+                weight = self.classifier_weights[0]
+                loss += weight * _cross_entropy(labels, class_logits)
+            # Read before the penalty's call of D, which would replace them.
+            loss += _added_losses(self.discriminator)
+            if self.gradient_penalty is not None:
+                mix = self._share(lambda total: draws.mix(key, total), real.shape[0])
+                # With classes, the interpolated images count as of the real class.
+                loss += self.gradient_penalty(
+                    lambda images: self._discriminate(images, labels)[0],
+                    real,
+                    fake,
+                    mix,
+                )
+            scaled = self.discriminator_optimizer.scale_loss(loss / replicas)
+        _apply(tape, scaled, self.discriminator, self.discriminator_optimizer)
+        self._discriminator_loss_tracker.update_state(loss)
+
+    # Inputs and outputs of the networks.
+
+    def _draw(self, key: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
+        latents = self._share(
+            lambda total: draws.latents(key, total, self.latent_dim), count
+        )
+        if self.num_classes is None:
+            return latents, None
+        labels = self._share(
+            lambda total: draws.labels(key, total, self.num_classes), count
+        )
+        return latents, labels
+
+    def _share(self, draw: Any, count: int) -> tf.Tensor:
+        """Returns this replica's `count` rows of what is drawn for all replicas."""
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        drawn = draw(count * replicas)
+        if replicas == 1:
+            return drawn
+        context = tf.distribute.get_replica_context()
+        start = tf.cast(context.replica_id_in_sync_group, tf.int32) * count
+        begin = [start] + [0] * (len(drawn.shape) - 1)
+        return tf.slice(drawn, begin, [count, *drawn.shape[1:]])
+
+    def _generator_inputs(self, latents: Any, labels: Any) -> Any:
+        return latents if self.num_classes is None else [latents, labels]
+
+    def _generate(self, latents: tf.Tensor, labels: Any) -> tf.Tensor:
+        images = self.generator(self._generator_inputs(latents, labels), training=True)
+        return tf.cast(images, tf.float32)
+
+    def _discriminate(self, images: tf.Tensor, labels: Any) -> tuple[Any, Any]:
+        inputs = [images, labels] if self._wiring.discriminator_takes_labels else images
+        logits, class_logits = wiring.split(self.discriminator(inputs, training=True))
+        logits = tf.cast(logits, tf.float32)
+        if class_logits is not None:
+            class_logits = tf.cast(class_logits, tf.float32)
+        return logits, class_logits
+
+    def _discriminate_both(
+        self, real: tf.Tensor, labels: Any, fake: tf.Tensor, fake_labels: Any
+    ) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        """Returns D's logits of real and of generated images, and the real's classes.
+
+        A weight regularizer's loss counts once either way: `losses` are read once.
+        """
+        joint = self.discriminator_call == "joint" or (
+            self.discriminator_call == "auto"
+            and not self._wiring.batch_norm_in_discriminator
+        )
+        if not joint:
+            fake_logits, _ = self._discriminate(fake, fake_labels)
+            real_logits, class_logits = self._discriminate(real, labels)
+            return real_logits, fake_logits, class_logits
+        both_labels = None
+        if labels is not None:
+            labels = tf.cast(tf.reshape(labels, [-1]), tf.int32)
+            both_labels = tf.concat([labels, fake_labels], axis=0)
+        real = tf.cast(real, tf.float32)
+        logits, class_logits = self._discriminate(
+            tf.concat([real, fake], axis=0), both_labels
+        )
+        count = real.shape[0]
+        if class_logits is not None:
+            class_logits = class_logits[:count]
+        return logits[:count], logits[count:], class_logits
+
+    def _logs(self) -> dict[str, Any]:
+        logs = self.get_metrics_result()
+        strategy = self.distribute_strategy
+        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras reduces logs along axis 0 there, which a scalar doesn't have
+            # (keras#20585).
+            logs = {name: tf.reshape(value, [1]) for name, value in logs.items()}
+        return logs
+
+
+def _check_count(name: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"`{name}` must be an integer of 1 or more. Received: {name}={value!r}"
+        )
+
+
+def _watch(tape: tf.GradientTape, network: keras.Model) -> None:
+    for variable in network.trainable_variables:
+        tape.watch(variable.value)
+
+
+def _apply(
+    tape: tf.GradientTape,
+    loss: tf.Tensor,
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+) -> None:
+    variables = network.trainable_variables
+    gradients = tape.gradient(loss, [variable.value for variable in variables])
+    optimizer.apply(gradients, variables)
+
+
+def _added_losses(network: keras.Model) -> tf.Tensor | float:
+    added = network.losses
+    return tf.add_n([tf.cast(loss, tf.float32) for loss in added]) if added else 0.0
+
+
+def _cross_entropy(labels: tf.Tensor, class_logits: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(
+            tf.reshape(labels, [-1]), class_logits
+        )
+    )

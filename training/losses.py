@@ -1,0 +1,89 @@
+"""The adversarial losses of the paper: standard, hinge, Wasserstein."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialLoss:
+    """What D and G minimize, as functions of D's logits.
+
+    Attributes:
+        name: the name in `LOSSES`.
+        description: one line for `--help`.
+        discriminator: from the logits of real and of generated images, each of shape
+            `(batch, 1)`, to D's loss, a scalar.
+        generator: from the logits of generated images to G's loss, a scalar.
+    """
+
+    name: str
+    description: str
+    discriminator: Callable[[Any, Any], Any]
+    generator: Callable[[Any], Any]
+
+
+def _standard_discriminator(real: Any, fake: Any) -> Any:
+    # softplus(−x) = −log sigmoid(x), exact for any logit; log(sigmoid(x) + tiny) has
+    # no gradient where D is sure of itself, which is where G needs one.
+    return ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))
+
+
+def _standard_generator(fake: Any) -> Any:
+    return ops.mean(ops.softplus(-fake))
+
+
+def _hinge_discriminator(real: Any, fake: Any) -> Any:
+    return ops.mean(ops.relu(1.0 - real)) + ops.mean(ops.relu(1.0 + fake))
+
+
+def _wasserstein_discriminator(real: Any, fake: Any) -> Any:
+    return ops.mean(fake) - ops.mean(real)
+
+
+def _minus_mean(fake: Any) -> Any:
+    return -ops.mean(fake)
+
+
+_ALL = (
+    AdversarialLoss(
+        "standard",
+        "softplus(−D(x)) + softplus(D(G(z))); G, non-saturating: softplus(−D(G(z)))",
+        _standard_discriminator,
+        _standard_generator,
+    ),
+    AdversarialLoss(
+        "hinge",
+        "relu(1 − D(x)) + relu(1 + D(G(z))); G: −D(G(z))",
+        _hinge_discriminator,
+        _minus_mean,
+    ),
+    AdversarialLoss(
+        "wasserstein",
+        "D(G(z)) − D(x); G: −D(G(z)); needs a penalty or a normalizer",
+        _wasserstein_discriminator,
+        _minus_mean,
+    ),
+)
+
+LOSSES: dict[str, AdversarialLoss] = {one.name: one for one in _ALL}
+
+
+def get(loss: str | AdversarialLoss) -> AdversarialLoss:
+    """Returns a loss by name; an `AdversarialLoss` as it is.
+
+    Raises:
+        ValueError: if there is none of that name; the message lists the known ones.
+    """
+    if isinstance(loss, AdversarialLoss):
+        return loss
+    if loss not in LOSSES:
+        raise ValueError(
+            f"`loss` must be one of {sorted(LOSSES)} or an `AdversarialLoss`. "
+            f"Received: loss={loss!r}"
+        )
+    return LOSSES[loss]

@@ -1,0 +1,210 @@
+"""The standard CNN of the paper (table 3)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import layers
+
+from sn_keras import ConditionalBatchNormalization
+from training.networks.base import Network
+from training.normalizers import NORMALIZERS, Normalizer
+
+_SLOPE = 0.1
+_SIZES = "28 to 48 px, any even size, 1 or 3 channels"
+
+
+def generator(
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    latent_dim: int = 128,
+    width_multiplier: float = 1.0,
+    num_classes: int | None = None,
+    first_batch_norm: bool = False,
+    kernel_initializer: Any = "glorot_uniform",
+) -> keras.Model:
+    """Makes the generator of the standard CNN.
+
+    Dense to `M × M × 512`; 4×4 transposed convolutions of stride 2 to 256, 128 and 64
+    channels, each with batch norm and ReLU; a 3×3 convolution to the image, tanh.
+    `M = ⌈size / 8⌉`; where `8 M` is more than the size (28 px), the middle is cut out.
+
+    Args:
+        image_shape: `(height, width, channels)`: square, 28 to 48 px, even; 1 or 3
+            channels.
+        latent_dim: length of the latent vectors.
+        width_multiplier: multiplies the channels of all hidden layers.
+        num_classes: if given, the model has an input `labels` and its batch norms are
+            `ConditionalBatchNormalization`.
+        first_batch_norm: whether batch norm and ReLU follow the dense layer. The
+            paper's table shows none (the default); the authors' `chainer-gan-lib` has
+            it.
+        kernel_initializer: the paper names none. Defaults to Glorot uniform, which
+            suits any width; `chainer-gan-lib` takes
+            `keras.initializers.RandomNormal(stddev=0.02)`.
+
+    Returns:
+        A Functional model from `latents`, shape `(batch, latent_dim)`, and `labels`,
+        shape `(batch,)`, if there are classes, to `images` in [−1, 1].
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+    size, channels = _check(image_shape, width_multiplier)
+    bottom = math.ceil(size / 8)
+    width = _width(width_multiplier)
+
+    def kernel() -> Any:
+        return keras.initializers.get(kernel_initializer)
+
+    latents = keras.Input((latent_dim,), name="latents")
+    labels = None
+    if num_classes is not None:
+        labels = keras.Input((), dtype="int32", name="labels")
+
+    def norm_relu(x: Any, name: str) -> Any:
+        # Decay and epsilon as in the authors' code.
+        options: dict[str, Any] = {"momentum": 0.9, "epsilon": 2e-5}
+        if num_classes is None:
+            x = layers.BatchNormalization(**options, name=f"norm_{name}")(x)
+        else:
+            norm = ConditionalBatchNormalization(
+                num_classes, **options, name=f"norm_{name}"
+            )
+            x = norm(x, labels)
+        return layers.ReLU(name=f"relu_{name}")(x)
+
+    x = layers.Dense(
+        bottom * bottom * width(512), kernel_initializer=kernel(), name="dense"
+    )(latents)
+    x = layers.Reshape((bottom, bottom, width(512)), name="reshape")(x)
+    if first_batch_norm:
+        x = norm_relu(x, "0")
+    for i, filters in enumerate((256, 128, 64), start=1):
+        x = layers.Conv2DTranspose(
+            width(filters),
+            4,
+            strides=2,
+            padding="same",
+            kernel_initializer=kernel(),
+            name=f"deconv_{i}",
+        )(x)
+        x = norm_relu(x, str(i))
+    x = layers.Conv2D(
+        channels, 3, padding="same", kernel_initializer=kernel(), name="to_image"
+    )(x)
+    if 8 * bottom != size:
+        x = layers.Cropping2D((8 * bottom - size) // 2, name="crop")(x)
+    # float32 also under a mixed policy: images are data, half precision has steps of
+    # 1/256 near ±1.
+    images = layers.Activation("tanh", dtype="float32", name="images")(x)
+    inputs = latents if labels is None else [latents, labels]
+    return keras.Model(inputs, images, name="generator")
+
+
+def discriminator(
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    normalizer: Normalizer = NORMALIZERS["spectral"],
+    width_multiplier: float = 1.0,
+    num_classes: int | None = None,
+    conditioning: str | None = None,
+    kernel_initializer: Any = "glorot_uniform",
+    last_width_multiplier: float = 1.0,
+) -> keras.Model:
+    """Makes the discriminator of the standard CNN.
+
+    3×3 stride 1 to 64 channels; 4×4 stride 2 to 64; 3×3, 128; 4×4 stride 2, 128; 3×3,
+    256; 4×4 stride 2, 256; 3×3, 512, each with leaky ReLU of slope 0.1; dense to 1.
+
+    Args:
+        image_shape: `(height, width, channels)`: square, 28 to 48 px, even; 1 or 3
+            channels.
+        normalizer: what is done to the layers; one of `training.normalizers`.
+        width_multiplier: multiplies the channels of all hidden layers.
+        num_classes: number of classes, needed for `conditioning`.
+        conditioning: how labels come in: None, `"projection"`, `"concat"` or
+            `"auxiliary"`.
+        kernel_initializer: the paper names none; see `generator`.
+        last_width_multiplier: multiplies the channels of the last convolution (the
+            paper's feature dimension experiment, fig. 4).
+
+    Returns:
+        A Functional model from `images`, and `labels` for projection and
+        concatenation, to `logits`, shape `(batch, 1)`; with an auxiliary classifier
+        to a dict of `logits` and `class_logits`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+    size, channels = _check(image_shape, width_multiplier)
+    width = _width(width_multiplier)
+    images = keras.Input((size, size, channels), name="images")
+    x = images
+    filters_and_strides = [
+        (width(64), 1),
+        (width(64), 2),
+        (width(128), 1),
+        (width(128), 2),
+        (width(256), 1),
+        (width(256), 2),
+        (max(1, round(width(512) * last_width_multiplier)), 1),
+    ]
+    for i, (filters, strides) in enumerate(filters_and_strides):
+        x = normalizer.apply(
+            layers.Conv2D,
+            filters,
+            3 if strides == 1 else 4,
+            strides=strides,
+            padding="same",
+            kernel_initializer=keras.initializers.get(kernel_initializer),
+            name=f"conv_{i}",
+        )(x)
+        if normalizer.between is not None and i > 0:
+            x = normalizer.between()(x)
+        x = layers.LeakyReLU(_SLOPE, name=f"relu_{i}")(x)
+    x = layers.Flatten(name="features")(x)
+    x = normalizer.apply(
+        layers.Dense,
+        1,
+        kernel_initializer=keras.initializers.get(kernel_initializer),
+        name="dense",
+    )(x)
+    # The losses are taken in float32 also under a mixed policy.
+    logits = layers.Activation("linear", dtype="float32", name="logits")(x)
+    return keras.Model(images, logits, name="discriminator")
+
+
+def _width(multiplier: float) -> Any:
+    return lambda channels: max(1, round(channels * multiplier))
+
+
+def _check(image_shape: Any, width_multiplier: float) -> tuple[int, int]:
+    if not width_multiplier > 0:
+        raise ValueError(
+            "`width_multiplier` must be a positive number. "
+            f"Received: width_multiplier={width_multiplier!r}"
+        )
+    shape = tuple(image_shape)
+    good = (
+        len(shape) == 3
+        and shape[0] == shape[1]
+        and 28 <= shape[0] <= 48
+        and shape[0] % 2 == 0
+        and shape[2] in (1, 3)
+    )
+    if not good:
+        raise ValueError(
+            "`image_shape` must be (size, size, channels) of a size that the standard "
+            f"CNN takes: {_SIZES}. Received: image_shape={image_shape!r}"
+        )
+    return shape[0], shape[2]
+
+
+CNN = Network(
+    "cnn",
+    generator,
+    discriminator,
+    _SIZES,
+    "the standard CNN (table 3)",
+)
