@@ -1,0 +1,84 @@
+# make demo            set-up, a training run on embedded data, pictures, exported files
+# make test            set-up and the test suite
+# make setup GPU=1     the same environment with TensorFlow's CUDA libraries
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_VENV ?= .venv-torch
+GPU ?=
+# The CPU build of TensorFlow is a fifth of the size of the one with CUDA.
+TENSORFLOW ?= $(if $(GPU),gpu,cpu)
+TORCH ?= torch==2.13.0
+RUN ?= runs/demo
+# Each worker holds a TensorFlow of its own: more of them than this gain nothing.
+WORKERS ?= auto --maxprocesses=8
+PYTEST ?= -q
+
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+REQUIREMENTS := pyproject.toml constraints.txt
+SOURCES := sn_keras training export benchmarks tests
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help setup setup-dev demo test test-torch lint format format-check typecheck clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo        train on embedded MNIST images, export, and say where everything is"
+	@echo "make test        run the test suite (TensorFlow, then sn_keras again on JAX)"
+	@echo "make test-torch  run the tests of sn_keras on torch, in an environment of its own"
+	@echo "make setup       what demo needs; setup-dev: what test, lint and typecheck need"
+	@echo "make lint | format | format-check | typecheck | clean"
+	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) GPU=$(GPU) RUN=$(RUN)"
+
+setup: $(VENV)/.setup
+setup-dev: $(VENV)/.setup-dev
+
+# A stamp is written last, so that an interrupted set-up is taken up again.
+$(VENV)/.setup: $(REQUIREMENTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "sn-keras needs Python 3.10 or newer, $(PYTHON) is " + sys.version.split()[0])'
+	@echo "Setting up $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP_INSTALL) --editable ".[$(TENSORFLOW),training,export]"
+	@touch $@
+
+$(VENV)/.setup-dev: $(VENV)/.setup
+	$(BIN)/python $(PIP_INSTALL) --editable ".[$(TENSORFLOW),dev]"
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m training fit --preset mnist-demo --run $(RUN)
+	$(BIN)/python -m export $(RUN)/generator.keras --output $(RUN)/exported --overwrite
+	@echo
+	@echo "Sample grids       $(RUN)/samples/"
+	@echo "TensorBoard logs   $(RUN)/logs/  ($(BIN)/tensorboard --logdir $(RUN)/logs)"
+	@echo "Exported models    $(RUN)/exported/"
+
+test: setup-dev
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PYTEST) -n $(WORKERS) --dist loadfile tests/sn_keras
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(PYTEST) -n $(WORKERS) --dist loadfile
+
+$(TORCH_VENV)/.setup: $(REQUIREMENTS)
+	$(PYTHON) -m venv $(TORCH_VENV)
+	$(TORCH_VENV)/bin/python $(PIP_INSTALL) --editable . $(TORCH) pytest hypothesis pytest-xdist scipy
+	@touch $@
+
+test-torch: $(TORCH_VENV)/.setup
+	KERAS_BACKEND=torch $(TORCH_VENV)/bin/python -m pytest $(PYTEST) -n $(WORKERS) --dist loadfile tests/sn_keras
+
+lint: setup-dev
+	$(BIN)/python -m ruff check $(SOURCES)
+
+format: setup-dev
+	$(BIN)/python -m ruff check --fix $(SOURCES)
+	$(BIN)/python -m ruff format $(SOURCES)
+
+format-check: setup-dev
+	$(BIN)/python -m ruff format --check $(SOURCES)
+
+typecheck: setup-dev
+	$(BIN)/python -m mypy
+
+clean:
+	rm -rf $(VENV) $(TORCH_VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,6 @@
+"""Trained generators as files that need no Keras: SavedModel and LiteRT."""
+
+from export.api import export_generator
+from export.errors import ConversionError, VerificationError
+
+__all__ = ["ConversionError", "VerificationError", "export_generator"]
