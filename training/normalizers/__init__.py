@@ -6,12 +6,29 @@ To add one, write a file beside this one that defines a `Normalizer`, and name i
 
 from __future__ import annotations
 
-from training.normalizers import none, spectral
+from training.normalizers import (
+    batch_statistics,
+    clipping,
+    none,
+    regularization,
+    reparameterization,
+    spectral,
+)
 from training.normalizers.base import Normalizer
 
 _ALL = (
     none.NONE,
     spectral.SPECTRAL,
+    reparameterization.WEIGHT_NORM,
+    reparameterization.FROBENIUS,
+    regularization.ORTHONORMAL,
+    regularization.SPECTRAL_REGULARIZATION,
+    clipping.WEIGHT_CLIPPING,
+    batch_statistics.BATCH_NORM,
+    batch_statistics.LAYER_NORM,
+    reparameterization.SPECTRAL_GAMMA,
+    reparameterization.WEIGHT_NORM_GAMMA,
+    reparameterization.FROBENIUS_GAMMA,
 )
 
 NORMALIZERS: dict[str, Normalizer] = {one.name: one for one in _ALL}

@@ -30,6 +30,7 @@ class Normalizer:
         layer_kwargs: keyword arguments for convolutions and dense layers, such as
             `kernel_regularizer`. The values are functions that make the object:
             layers don't share one.
+        embedding_kwargs: the same for label embeddings.
         convolutions_only: whether `layer_kwargs` are left out for dense layers.
         between: makes the layer that goes between layer and activation, or None.
     """
@@ -39,6 +40,9 @@ class Normalizer:
     wrap: Callable[[keras.layers.Layer], keras.layers.Layer] = unchanged
     wrap_embedding: Callable[[keras.layers.Layer], keras.layers.Layer] = unchanged
     layer_kwargs: Mapping[str, Callable[[], Any]] = dataclasses.field(
+        default_factory=dict
+    )
+    embedding_kwargs: Mapping[str, Callable[[], Any]] = dataclasses.field(
         default_factory=dict
     )
     convolutions_only: bool = False
@@ -67,9 +71,11 @@ class Normalizer:
 
         Args:
             *args: its positional arguments.
-            **kwargs: its keyword arguments.
+            **kwargs: its keyword arguments; `embedding_kwargs` take precedence.
 
         Returns:
             The layer, wrapped if the normalizer wraps.
         """
-        return self.wrap_embedding(keras.layers.Embedding(*args, **kwargs))
+        made = {key: make() for key, make in self.embedding_kwargs.items()}
+        layer = keras.layers.Embedding(*args, **{**kwargs, **made})
+        return self.wrap_embedding(layer)
