@@ -1,0 +1,155 @@
+"""One call from a Keras generator to a folder of checked files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import sn_keras
+from export import folders, generators, litert, saved_model, verification
+from export.errors import VerificationError
+
+FORMATS = ("saved_model", "litert")
+
+
+def export_generator(
+    generator: Any,
+    output: str | os.PathLike[str],
+    formats: Sequence[str] = ("saved_model", "litert"),
+    precisions: Sequence[str] = ("float32",),
+    batch_sizes: Sequence[int] = (1, 16),
+    overwrite: bool = False,
+    seed: int = 0,
+    calibration_samples: int = 128,
+    num_classes: int | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[verification.Difference]:
+    """Writes a generator in formats that need no Keras, and checks each file.
+
+    Each file is run by its own runtime in a new process, on the same latents as
+    Keras. All is written to a temporary folder that takes the place of `output` only
+    if every file is within its bound (`verification.BOUNDS`).
+
+    Args:
+        generator: a `.keras` file, a run's folder, or a Keras model.
+        output: folder to write.
+        formats: of `saved_model`, `litert`. Defaults to both.
+        precisions: of `float32`, `float16`, `int8-dynamic`, `int8-full`, for LiteRT;
+            a SavedModel is float32. Defaults to float32.
+        batch_sizes: for LiteRT, whose files have a signature for each. Defaults to 1
+            and 16.
+        overwrite: whether an earlier export in `output` may be replaced. Defaults to
+            False.
+        seed: the seed of the latents that files are checked and calibrated with.
+            Defaults to 0.
+        calibration_samples: how many latents `int8-full` is calibrated on. Defaults
+            to 128.
+        num_classes: for a conditional generator whose layers and configuration don't
+            tell.
+        report: takes a line of text as work goes on. Defaults to nothing.
+
+    Returns:
+        The difference from Keras of each file.
+
+    Raises:
+        ValueError, TypeError: if an argument is not as described.
+        FileExistsError: if `output` must not be written.
+        ConversionError: if a format can't express the model.
+        VerificationError: if a file does not do what Keras does; `output` is then as
+            it was.
+
+    Example:
+    ```python
+    from export import export_generator
+
+    export_generator("runs/a/generator.keras", "exported", precisions=["float16"])
+    ```
+    """
+    _check_choice("formats", formats, FORMATS)
+    _check_choice("precisions", precisions, litert.PRECISIONS)
+    _check_sizes(batch_sizes)
+    target = pathlib.Path(output)
+    folders.check_target(target, overwrite)
+    loaded = generators.load(generator, num_classes)
+    differences = []
+    with folders.replaced(target, overwrite) as folder:
+        if "saved_model" in formats:
+            report("writing saved_model")
+            path = folder / "saved_model"
+            saved_model.write(loaded, path)
+            differences.append(
+                verification.compare(
+                    path, "saved_model", "float32", loaded, (1, 3, 16), seed
+                )
+            )
+        if "litert" in formats:
+            for precision in precisions:
+                path = folder / f"generator-{precision}.tflite"
+                report(f"writing {path.name}")
+                content = litert.convert(
+                    loaded, precision, batch_sizes, calibration_samples, seed
+                )
+                path.write_bytes(content)
+                differences.append(
+                    verification.compare(
+                        path, "litert", precision, loaded, batch_sizes, seed
+                    )
+                )
+        report(verification.table(differences))
+        failed = [one.file for one in differences if not one.passed]
+        if failed:
+            raise VerificationError(
+                f"{', '.join(failed)}: further from Keras than the bound. Nothing was "
+                "written."
+            )
+        _write_manifest(folder, loaded, differences)
+    return differences
+
+
+def _check_choice(name: str, chosen: Sequence[str], known: Sequence[str]) -> None:
+    if isinstance(chosen, str) or not chosen or any(one not in known for one in chosen):
+        raise ValueError(
+            f"`{name}` must be a list of one or more of {list(known)}. "
+            f"Received: {name}={chosen!r}"
+        )
+
+
+def _check_sizes(batch_sizes: Sequence[int]) -> None:
+    good = batch_sizes and all(
+        isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 4096
+        for size in batch_sizes
+    )
+    if not good or len(set(batch_sizes)) != len(batch_sizes):
+        raise ValueError(
+            "`batch_sizes` must be different integers between 1 and 4096, one or more. "
+            f"Received: batch_sizes={batch_sizes!r}"
+        )
+
+
+def _write_manifest(
+    folder: pathlib.Path,
+    generator: generators.Generator,
+    differences: Sequence[verification.Difference],
+) -> None:
+    manifest = {
+        "sn_keras": sn_keras.__version__,
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "latent_dim": generator.latent_dim,
+        "image_shape": list(generator.image_shape),
+        "num_classes": generator.num_classes,
+        "class_names": list(generator.class_names),
+        "inputs": "latents drawn from N(0, 1)",
+        "outputs": "images in [-1, 1]; uint8 is round((x + 1) * 127.5)",
+        "config": generator.config,
+        "files": [dataclasses.asdict(one) for one in differences],
+    }
+    text = json.dumps(manifest, indent=2, default=str)
+    (folder / folders.MANIFEST).write_text(text + "\n", encoding="utf-8")
