@@ -8,11 +8,20 @@ from typing import Any
 import keras
 from keras import layers
 
-from sn_keras import ConditionalBatchNormalization
 from training.networks.base import Network
+from training.networks.blocks import scaled
+from training.networks.conditional import (
+    check_conditioning,
+    check_num_classes,
+    generator_norm,
+    head,
+    join_labels,
+    label_input,
+)
 from training.normalizers import NORMALIZERS, Normalizer
 
 _SLOPE = 0.1
+_JOINED_BEFORE = 4
 _SIZES = "28 to 48 px, any even size, 1 or 3 channels"
 
 
@@ -51,39 +60,29 @@ def generator(
     Raises:
         ValueError: if an argument is out of its range.
     """
-    size, channels = _check(image_shape, width_multiplier)
+    size, channels = _check(image_shape)
+    classes = check_num_classes(num_classes)
     bottom = math.ceil(size / 8)
-    width = _width(width_multiplier)
+    first, *widths = (scaled(w, width_multiplier) for w in (512, 256, 128, 64))
+    latents = keras.Input((latent_dim,), name="latents")
+    labels = label_input() if classes else None
+    normalize = generator_norm(labels, classes)
 
     def kernel() -> Any:
         return keras.initializers.get(kernel_initializer)
 
-    latents = keras.Input((latent_dim,), name="latents")
-    labels = None
-    if num_classes is not None:
-        labels = keras.Input((), dtype="int32", name="labels")
-
     def norm_relu(x: Any, name: str) -> Any:
-        # Decay and epsilon as in the authors' code.
-        options: dict[str, Any] = {"momentum": 0.9, "epsilon": 2e-5}
-        if num_classes is None:
-            x = layers.BatchNormalization(**options, name=f"norm_{name}")(x)
-        else:
-            norm = ConditionalBatchNormalization(
-                num_classes, **options, name=f"norm_{name}"
-            )
-            x = norm(x, labels)
-        return layers.ReLU(name=f"relu_{name}")(x)
+        return layers.ReLU(name=f"relu_{name}")(normalize(x, f"norm_{name}"))
 
     x = layers.Dense(
-        bottom * bottom * width(512), kernel_initializer=kernel(), name="dense"
+        bottom * bottom * first, kernel_initializer=kernel(), name="dense"
     )(latents)
-    x = layers.Reshape((bottom, bottom, width(512)), name="reshape")(x)
+    x = layers.Reshape((bottom, bottom, first), name="reshape")(x)
     if first_batch_norm:
         x = norm_relu(x, "0")
-    for i, filters in enumerate((256, 128, 64), start=1):
+    for i, filters in enumerate(widths, start=1):
         x = layers.Conv2DTranspose(
-            width(filters),
+            filters,
             4,
             strides=2,
             padding="same",
@@ -124,7 +123,8 @@ def discriminator(
         width_multiplier: multiplies the channels of all hidden layers.
         num_classes: number of classes, needed for `conditioning`.
         conditioning: how labels come in: None, `"projection"`, `"concat"` or
-            `"auxiliary"`.
+            `"auxiliary"`. The paper has no conditional CNN; here labels are
+            concatenated where the size has been halved twice.
         kernel_initializer: the paper names none; see `generator`.
         last_width_multiplier: multiplies the channels of the last convolution (the
             paper's feature dimension experiment, fig. 4).
@@ -137,20 +137,17 @@ def discriminator(
     Raises:
         ValueError: if an argument is out of its range.
     """
-    size, channels = _check(image_shape, width_multiplier)
-    width = _width(width_multiplier)
+    size, channels = _check(image_shape)
+    classes = check_conditioning(conditioning, num_classes)
     images = keras.Input((size, size, channels), name="images")
+    labels = label_input() if conditioning in ("projection", "concat") else None
+    widths = [scaled(w, width_multiplier) for w in (64, 64, 128, 128, 256, 256, 512)]
+    widths[-1] = scaled(widths[-1], last_width_multiplier)
     x = images
-    filters_and_strides = [
-        (width(64), 1),
-        (width(64), 2),
-        (width(128), 1),
-        (width(128), 2),
-        (width(256), 1),
-        (width(256), 2),
-        (max(1, round(width(512) * last_width_multiplier)), 1),
-    ]
-    for i, (filters, strides) in enumerate(filters_and_strides):
+    for i, filters in enumerate(widths):
+        strides = 1 + i % 2
+        if conditioning == "concat" and i == _JOINED_BEFORE:
+            x = join_labels(x, labels, classes, normalizer, width_multiplier)
         x = normalizer.apply(
             layers.Conv2D,
             filters,
@@ -163,28 +160,19 @@ def discriminator(
         if normalizer.between is not None and i > 0:
             x = normalizer.between()(x)
         x = layers.LeakyReLU(_SLOPE, name=f"relu_{i}")(x)
-    x = layers.Flatten(name="features")(x)
-    x = normalizer.apply(
-        layers.Dense,
-        1,
-        kernel_initializer=keras.initializers.get(kernel_initializer),
-        name="dense",
-    )(x)
-    # The losses are taken in float32 also under a mixed policy.
-    logits = layers.Activation("linear", dtype="float32", name="logits")(x)
-    return keras.Model(images, logits, name="discriminator")
+    logits = head(
+        layers.Flatten(name="features")(x),
+        normalizer,
+        conditioning,
+        labels,
+        classes,
+        kernel_initializer=kernel_initializer,
+    )
+    inputs = images if labels is None else [images, labels]
+    return keras.Model(inputs, logits, name="discriminator")
 
 
-def _width(multiplier: float) -> Any:
-    return lambda channels: max(1, round(channels * multiplier))
-
-
-def _check(image_shape: Any, width_multiplier: float) -> tuple[int, int]:
-    if not width_multiplier > 0:
-        raise ValueError(
-            "`width_multiplier` must be a positive number. "
-            f"Received: width_multiplier={width_multiplier!r}"
-        )
+def _check(image_shape: Any) -> tuple[int, int]:
     shape = tuple(image_shape)
     good = (
         len(shape) == 3

@@ -1,0 +1,45 @@
+"""The learning rate of the paper: constant, then falling linearly to zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="training")
+class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """`rate · min(1, (steps − step) / decay_steps)`, and 0 from step `steps` on.
+
+    Args:
+        rate: the rate before the decay.
+        steps: updates in all.
+        decay_steps: over how many updates at the end the rate falls.
+
+    Raises:
+        ValueError: unless `0 < decay_steps <= steps`.
+    """
+
+    def __init__(self, rate: float, steps: int, decay_steps: int):
+        if not 0 < decay_steps <= steps:
+            raise ValueError(
+                "`decay_steps` must lie between 1 and `steps`. "
+                f"Received: decay_steps={decay_steps}, steps={steps}"
+            )
+        self.rate = rate
+        self.steps = steps
+        self.decay_steps = decay_steps
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate of an update."""
+        left = ops.cast(self.steps - ops.cast(step, "int64"), "float32")
+        return self.rate * ops.clip(left / self.decay_steps, 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "rate": self.rate,
+            "steps": self.steps,
+            "decay_steps": self.decay_steps,
+        }
