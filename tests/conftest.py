@@ -1,4 +1,4 @@
-"""What every test relies on: quiet TensorFlow, no display, seeded global generators."""
+"""What every test relies on: quiet TensorFlow, no display, two devices, seeds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import keras
 import pytest
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # tf.distribute needs two devices to show anything, and they can't be made any
+    # more once an operation has run: some test modules run one when imported.
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
 
 
 @pytest.fixture(autouse=True)

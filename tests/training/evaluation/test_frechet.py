@@ -1,9 +1,9 @@
 """The Fréchet distance against torch-fidelity and closed forms."""
 
-import formulas
 import numpy as np
 import pytest
 
+from tests.training.evaluation import formulas
 from training.evaluation.frechet import frechet_distance, gaussian_distance
 from training.evaluation.statistics import gaussian_statistics
 

@@ -1,9 +1,9 @@
 """The Inception score against torch-fidelity and closed forms."""
 
-import formulas
 import numpy as np
 import pytest
 
+from tests.training.evaluation import formulas
 from training.evaluation.inception_score import inception_score
 
 

@@ -1,10 +1,10 @@
 """Intra-FID and intra MS-SSIM: closed forms, and collapse shows."""
 
-import formulas
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.evaluation import formulas
 from training.evaluation.frechet import frechet_distance
 from training.evaluation.intra_fid import intra_frechet_distance
 from training.evaluation.ms_ssim import intra_ms_ssim, ms_ssim, scales_of

@@ -1,9 +1,9 @@
 """The kernel distance against torch-fidelity and the definition."""
 
-import formulas
 import numpy as np
 import pytest
 
+from tests.training.evaluation import formulas
 from training.evaluation.kid import kernel_distance, squared_mmd
 
 

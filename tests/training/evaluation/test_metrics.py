@@ -1,10 +1,10 @@
 """Streaming metrics: equal to the one-shot scores, however the images are spread."""
 
-import formulas
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.evaluation import formulas
 from training.evaluation.frechet import frechet_distance
 from training.evaluation.inception_score import inception_score
 from training.evaluation.kid import squared_mmd

@@ -1,9 +1,9 @@
 """Precision, recall, density and coverage against their references."""
 
-import formulas
 import numpy as np
 import pytest
 
+from tests.training.evaluation import formulas
 from training.evaluation.density_coverage import density_coverage
 from training.evaluation.precision_recall import precision_recall
 
