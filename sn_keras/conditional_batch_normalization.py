@@ -60,7 +60,6 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             shape other than the above.
 
     Example:
-
     ```python
     layer = ConditionalBatchNormalization(num_classes=10)
     y = layer(images, labels, training=True)

@@ -22,7 +22,6 @@ class WeightClip(keras.constraints.Constraint):
         ValueError: if `c` is not a positive number.
 
     Example:
-
     ```python
     keras.layers.Conv2D(64, 3, kernel_constraint=WeightClip(0.01))
     ```

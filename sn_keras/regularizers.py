@@ -111,7 +111,6 @@ class OrthonormalRegularizer(_MatrixRegularizer):
         ValueError: if an argument is out of its range, or the weight's rank is below 2.
 
     Example:
-
     ```python
     keras.layers.Conv2D(
         64,
@@ -158,7 +157,6 @@ class SpectralNormRegularizer(_MatrixRegularizer):
         ValueError: if an argument is out of its range, or the weight's rank is below 2.
 
     Example:
-
     ```python
     keras.layers.Dense(10, kernel_regularizer=SpectralNormRegularizer(0.01))
     ```

@@ -91,7 +91,6 @@ def generator(
         ValueError: if an argument is out of its range.
 
     Example:
-
     ```python
     g = generator((32, 32, 3), num_classes=10)
     images = g([latents, labels])
@@ -162,7 +161,6 @@ def discriminator(
         ValueError: if an argument is out of its range.
 
     Example:
-
     ```python
     d = discriminator((32, 32, 3), num_classes=10, conditioning="projection")
     logits = d([images, labels], training=True)

@@ -1,0 +1,71 @@
+"""How labels enter D, against the formulas."""
+
+import keras
+import numpy as np
+import pytest
+
+from training.networks import resnet
+from training.networks.conditional import head, join_labels
+from training.normalizers import NORMALIZERS
+
+NONE = NORMALIZERS["none"]
+LABELS = np.array([1, 3, 0], "int32")
+
+
+def inputs(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def test_projection_adds_the_inner_product_with_the_embedding():
+    h, y = keras.Input((5,)), keras.Input((), dtype="int32")
+    model = keras.Model([h, y], head(h, NONE, "projection", y, 4))
+    x = inputs(3, 5)
+    kernel = model.get_layer("dense").kernel.numpy()
+    table = model.get_layer("labels_embedding").embeddings.numpy()
+    assert table.shape == (4, 5)
+    want = x @ kernel + np.sum(table[LABELS] * x, axis=1, keepdims=True)
+    np.testing.assert_allclose(model([x, LABELS]).numpy(), want, rtol=1e-5, atol=1e-6)
+
+
+def test_concatenation_tiles_the_embedding_over_all_positions():
+    x, y = keras.Input((2, 3, 5)), keras.Input((), dtype="int32")
+    model = keras.Model([x, y], join_labels(x, y, 4, NONE, width_multiplier=1 / 16))
+    images = inputs(3, 2, 3, 5)
+    table = model.get_layer("labels_embedding").embeddings.numpy()
+    assert table.shape == (4, 8)
+    joined = model([images, LABELS]).numpy()
+    np.testing.assert_array_equal(joined[..., :5], images)
+    tiled = np.broadcast_to(table[LABELS][:, None, None], (3, 2, 3, 8))
+    np.testing.assert_array_equal(joined[..., 5:], tiled)
+
+
+def test_the_auxiliary_classifier_reads_the_same_features():
+    h = keras.Input((5,))
+    model = keras.Model(h, head(h, NONE, "auxiliary", num_classes=4))
+    outputs = model(inputs(3, 5))
+    assert set(outputs) == {"logits", "class_logits"}
+    for name, layer in (("logits", "dense"), ("class_logits", "class_dense")):
+        want = inputs(3, 5) @ model.get_layer(layer).kernel.numpy()
+        np.testing.assert_allclose(outputs[name].numpy(), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("conditioning", ["projection", "concat"])
+def test_logits_depend_on_the_labels(conditioning):
+    model = resnet.discriminator(
+        width_multiplier=1 / 16, num_classes=4, conditioning=conditioning
+    )
+    assert [x.name for x in model.inputs] == ["images", "labels"]
+    images = np.tile(inputs(1, 32, 32, 3), (3, 1, 1, 1))
+    logits = model([images, LABELS]).numpy()[:, 0]
+    assert len(set(logits)) == 3
+    again = model([images, np.full(3, 1, "int32")]).numpy()[:, 0]
+    np.testing.assert_allclose(again, logits[0], rtol=1e-5)
+
+
+def test_an_auxiliary_discriminator_takes_no_labels():
+    model = resnet.discriminator(
+        width_multiplier=1 / 16, num_classes=4, conditioning="auxiliary"
+    )
+    assert [x.name for x in model.inputs] == ["images"]
+    shapes = {name: y.shape for name, y in model(inputs(2, 32, 32, 3)).items()}
+    assert shapes == {"logits": (2, 1), "class_logits": (2, 4)}
