@@ -44,6 +44,8 @@ class _Substitution(keras.StatelessScope):
     substituted ones go where they would go without this scope.
     """
 
+    initialize_variables: bool
+
     def __init__(self, substitutes: Sequence[tuple[keras.Variable, Any]]):
         super().__init__(collect_losses=True)
         # Not through the parent's constructor: it would cast to the dtype of a
@@ -73,7 +75,7 @@ class _Substitution(keras.StatelessScope):
             )
         # Assigned outside the scope at once, not replayed at the end: a value from
         # inside a loop's body is not valid outside of the body.
-        initialize: bool = self.initialize_variables
+        initialize = self.initialize_variables
         self.initialize_variables = False
         super().__exit__(None, None, None)
         try:

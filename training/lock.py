@@ -40,12 +40,12 @@ class RunLock:
                 f"{holder}. Wait until it has ended, or choose another `--run`."
             ) from None
         self._file.truncate(0)
-        holder = {
+        owner = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         }
-        self._file.write(json.dumps(holder))
+        self._file.write(json.dumps(owner))
         self._file.flush()
         return self
 
