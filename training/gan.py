@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from training import batches, draws, losses, wiring
@@ -13,6 +14,7 @@ from training.gradient_penalty import GradientPenalty
 from training.losses import AdversarialLoss
 
 _DISCRIMINATOR_CALLS = ("auto", "joint", "separate")
+_GENERATED_TOGETHER = 64
 
 
 @keras.saving.register_keras_serializable(package="training")
@@ -165,6 +167,8 @@ class GAN(keras.Model):
                 "gradient by one image is not what the penalty means. Layer norm "
                 f"works. Received: gradient_penalty={gradient_penalty!r}"
             )
+        if jit_compile == "auto":
+            jit_compile = self._accelerated()
         super().compile(
             optimizer=None,
             run_eagerly=run_eagerly,
@@ -269,11 +273,32 @@ class GAN(keras.Model):
         """
         _check_count("count", count)
         key = draws.key(seed, 0, 0, draws.SAMPLES)
-        inputs = self._generator_inputs(
-            draws.latents(key, count, self.latent_dim),
-            draws.labels(key, count, self.num_classes) if labels is None else labels,
-        )
-        return self.generator.predict(inputs, batch_size=64, verbose=0)
+        latents = draws.latents(key, count, self.latent_dim)
+        if labels is None and self.num_classes is not None:
+            labels = draws.labels(key, count, self.num_classes)
+        made = []
+        for start in range(0, count, _GENERATED_TOGETHER):
+            part = slice(start, start + _GENERATED_TOGETHER)
+            inputs = self._generator_inputs(
+                latents[part], None if labels is None else labels[part]
+            )
+            # Not by `predict`, which under a strategy is a job of all replicas.
+            made.append(keras.ops.convert_to_numpy(self.generator(inputs)))
+        return np.concatenate(made)
+
+    def averaged_generator(self) -> keras.Model | None:
+        """Returns a copy of G with the averages of its weights.
+
+        Returns:
+            A model of its own, or None unless `generator_optimizer` was made with
+            `use_ema=True`. Statistics of batch norm are G's own.
+        """
+        if not self.generator_optimizer.use_ema:
+            return None
+        copy = keras.models.clone_model(self.generator)
+        copy.set_weights(self.generator.get_weights())
+        self.generator_optimizer.finalize_variable_values(copy.trainable_variables)
+        return copy
 
     @property
     def step(self) -> int:
@@ -321,6 +346,7 @@ class GAN(keras.Model):
         )
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, as JSON."""
         return {
             "name": self.name,
             "generator": keras.saving.serialize_keras_object(self.generator),
@@ -335,6 +361,7 @@ class GAN(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GAN:
+        """Makes a GAN of what `get_config` returned."""
         config = dict(config)
         for name in ("generator", "discriminator"):
             config[name] = keras.saving.deserialize_keras_object(
@@ -343,6 +370,7 @@ class GAN(keras.Model):
         return cls(**config)
 
     def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of `compile`, as JSON."""
         if not self.compiled:
             return None
         penalty = self.gradient_penalty
@@ -362,6 +390,7 @@ class GAN(keras.Model):
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles with what `get_compile_config` returned."""
         config = dict(config)
         for name in ("generator_optimizer", "discriminator_optimizer"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
@@ -485,6 +514,13 @@ class GAN(keras.Model):
         if class_logits is not None:
             class_logits = class_logits[:count]
         return logits[:count], logits[count:], class_logits
+
+    def _accelerated(self) -> bool:
+        devices = {device.device_type for device in tf.config.list_physical_devices()}
+        several = self.distribute_strategy.num_replicas_in_sync > 1
+        # Keras compiles around the strategy's `run`, so the step has to be on one
+        # device; TPUs compile in any case.
+        return bool(devices - {"CPU"}) and not several
 
     def _logs(self) -> dict[str, Any]:
         logs = self.get_metrics_result()

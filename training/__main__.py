@@ -1,0 +1,57 @@
+"""`python -m training COMMAND`: trains GANs, and looks at what was trained."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+# One line a command: its name, and what it does. Its module in `training.commands`
+# has `add_arguments(parser)` and `run(arguments)`, which returns an exit code or None.
+COMMANDS: dict[str, str] = {
+    "fit": "train a GAN in a folder, or carry on with one",
+    "sample": "draw images from a run's generator",
+    "presets": "list what there is to train",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: those of the command line; `sys.argv`'s if None.
+
+    Returns:
+        The exit code: 0, 1 after an error, 2 for wrong usage, 130 after Ctrl-C, 143
+        after SIGTERM.
+    """
+    # Before anything imports TensorFlow, which tells about its build otherwise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser("python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        # TensorFlow takes seconds to import: only for the command that was asked for.
+        if given[:1] == [name]:
+            module = importlib.import_module(f"training.commands.{name}")
+            module.add_arguments(sub)
+    parsed = parser.parse_args(given)
+    try:
+        return module.run(parsed) or 0
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, TypeError, RuntimeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

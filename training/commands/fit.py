@@ -1,0 +1,48 @@
+"""`python -m training fit`: trains a GAN in a folder, or carries on with one."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from training import presets, runs
+from training.commands import options
+from training.presets import Preset
+from training.runs import RunOptions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument(
+        "--preset",
+        default="mnist-demo",
+        help="what to train; `python -m training presets` lists them",
+    )
+    parser.add_argument(
+        "--run", required=True, help="the run's folder; one that is there is carried on"
+    )
+    options.add_options(
+        parser.add_argument_group("what is trained, in place of the preset's value"),
+        Preset,
+    )
+    options.add_options(parser.add_argument_group("how it is run"), RunOptions)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command."""
+    preset = dataclasses.replace(
+        presets.get(arguments.preset), **options.given(arguments, Preset)
+    )
+    how = RunOptions(**options.given(arguments, RunOptions))
+    result = runs.fit(arguments.run, preset, how)
+    folder = result.folder
+    if not result.finished:
+        print(
+            f"Stopped at step {result.step}, with a checkpoint. The same command "
+            "carries on."
+        )
+        return result.exit_code
+    print(f"Samples      {folder.samples}")
+    print(f"Generator    {folder.generator}")
+    print(f"TensorBoard  tensorboard --logdir {folder.logs}")
+    return 0

@@ -1,0 +1,61 @@
+"""Options of a command made of the fields of a dataclass."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import types
+import typing
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
+    """Adds an option for each field of a dataclass that has a help text.
+
+    What is not given on the command line is absent from the parsed arguments, so that
+    a preset's own value can stand.
+
+    Args:
+        parser: gets the options.
+        kind: the dataclass; fields with `metadata["help"]` count.
+    """
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if "help" in field.metadata:
+            parser.add_argument(
+                "--" + field.name.replace("_", "-"),
+                dest=field.name,
+                type=_parser_of(hints[field.name]),
+                default=argparse.SUPPRESS,
+                metavar=field.name.upper(),
+                help=f"{field.metadata['help']} (default: {_shown(field.default)})",
+            )
+
+
+def given(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
+    """Returns the fields of a dataclass that were given on the command line."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def _parser_of(hint: Any) -> Any:
+    options = typing.get_args(hint)
+    optional = isinstance(hint, types.UnionType) and types.NoneType in options
+    kind = (
+        next(one for one in options if one is not types.NoneType) if options else hint
+    )
+
+    def parse(text: str) -> Any:
+        if optional and text.lower() == "none":
+            return None
+        return kind(text)
+
+    # What argparse calls it in an error: "invalid int value".
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def _shown(default: Any) -> str:
+    return "none" if default is None else str(default)

@@ -1,0 +1,143 @@
+"""A run's folder: what lies where, and whose it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from training.files import remove_temporaries, replacing, write_json
+
+
+class RunFolder:
+    """The paths of a run's folder, and its config and metrics files.
+
+    ```
+    config.json       what is trained; what a user of the generator must know
+    checkpoints/      the newest few
+    logs/             TensorBoard
+    samples/          grids, step-00000500.png
+    metrics.jsonl     a JSON object a line
+    generator.keras   the generator as of the newest checkpoint
+    ```
+
+    Args:
+        path: the folder, there or not. Nothing is written before `open`.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.logs = self.path / "logs"
+        self.samples = self.path / "samples"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.generator = self.path / "generator.keras"
+        self.averaged_generator = self.path / "generator-ema.keras"
+
+    def check(self, config: dict[str, Any]) -> None:
+        """Raises if the folder belongs to something else; writes nothing.
+
+        Args:
+            config: as for `open`.
+
+        Raises:
+            ValueError: if the folder holds a run of another configuration (the
+                message says what differs), or something that is no run.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"`run` must be a folder. Received: the file {self.path}")
+        if self.config_file.exists():
+            differences = _differences(self.config(), config)
+            if differences:
+                raise ValueError(
+                    f"`run` {self.path} belongs to another configuration, and was left "
+                    "as it is. Take another folder, or the options that it was started "
+                    f"with. What differs: {'; '.join(differences)}"
+                )
+        elif self.path.exists() and any(
+            entry.name != ".lock" for entry in self.path.iterdir()
+        ):
+            raise ValueError(
+                f"`run` {self.path} is a folder that holds other files and no run. "
+                "Take a new or an empty one."
+            )
+
+    def open(self, config: dict[str, Any]) -> None:
+        """Makes the folder ready for a run.
+
+        Args:
+            config: a plain JSON object. Its `"preset"` and `"data"` decide whether a
+                folder belongs to the same run.
+
+        Raises:
+            ValueError: as `check`.
+        """
+        self.check(config)
+        for folder in (self.path, self.checkpoints, self.logs, self.samples):
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_temporaries(folder)
+        write_json(self.config_file, config)
+
+    def config(self) -> dict[str, Any]:
+        """Returns the config that the run was started with.
+
+        Raises:
+            ValueError: if there is none, or it is damaged.
+        """
+        try:
+            config = json.loads(self.config_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(
+                f"`run` must be the folder of a run. Received: {self.path}, which has "
+                "no config.json"
+            ) from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{self.config_file} is damaged: {error}") from error
+        if not isinstance(config, dict):
+            raise ValueError(f"{self.config_file} is damaged: no JSON object.")
+        return config
+
+    def append_metrics(self, entry: dict[str, Any]) -> None:
+        """Appends a line to the metrics."""
+        with self.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Returns the lines of the metrics; one that was cut short is left out."""
+        if not self.metrics_file.exists():
+            return []
+        entries = []
+        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return entries
+
+    def truncate_metrics(self, step: int) -> None:
+        """Removes the lines of later steps, which will be written again."""
+        kept = [entry for entry in self.metrics() if entry["step"] <= step]
+        with replacing(self.metrics_file) as temporary:
+            lines = "".join(json.dumps(entry) + "\n" for entry in kept)
+            temporary.write_text(lines, encoding="utf-8")
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Returns what makes two configs belong to different runs, in words."""
+    # JSON has no tuples: without a round trip (1, 2) would differ from [1, 2].
+    new = json.loads(json.dumps(new))
+    differences = []
+    for part in ("preset", "data"):
+        before, after = old.get(part, {}), new.get(part, {})
+        # Names say nothing about what is computed, and without a decay a run may be
+        # carried on for longer.
+        ignored = {"name", "description"} if part == "preset" else set()
+        if before.get("decay_steps") == 0 == after.get("decay_steps"):
+            ignored.add("steps")
+        for key in sorted((before.keys() | after.keys()) - ignored):
+            if before.get(key) != after.get(key):
+                differences.append(
+                    f"{key} is {before.get(key)!r} there and {after.get(key)!r} here"
+                )
+    return differences

@@ -1,0 +1,304 @@
+"""One run, from its configuration to its finished folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import sn_keras
+from training import callbacks, events, networks, normalizers, strategies
+from training.checkpoints import Checkpoint, Checkpoints
+from training.gan import GAN
+from training.interruption import Interruption
+from training.lock import RunLock
+from training.presets import Preset
+from training.progress import ProgressLine
+from training.run_folder import RunFolder
+from training.schedules import LinearDecay
+
+
+def _option(default: Any, text: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How a preset is run: what may differ each time a run is carried on."""
+
+    strategy: str = _option(
+        "auto", "devices: auto, one-device, mirrored, multi-worker or tpu"
+    )
+    jit: str = _option("auto", "XLA: on, off, or auto: with a GPU or TPU only")
+    steps_per_execution: int = _option(1, "steps between two looks of Python")
+    log_every: int = _option(50, "steps between two entries of losses and σ")
+    sample_every: int = _option(250, "steps between two sample grids")
+    samples: int = _option(64, "images in a sample grid")
+    checkpoint_every: int = _option(500, "steps between two checkpoints")
+    keep: int = _option(3, "how many checkpoints to keep")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, int) and not (
+                isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            ):
+                raise ValueError(
+                    f"`{field.name}` must be an integer of 1 or more. "
+                    f"Received: {field.name}={value!r}"
+                )
+        if self.jit not in ("auto", "on", "off"):
+            raise ValueError(
+                f"`jit` must be 'auto', 'on' or 'off'. Received: jit={self.jit!r}"
+            )
+        if self.strategy not in strategies.STRATEGIES:
+            raise ValueError(
+                f"`strategy` must be one of {list(strategies.STRATEGIES)}. "
+                f"Received: strategy={self.strategy!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        folder: the run's folder.
+        step: the step that was reached.
+        finished: whether that was the last one.
+        exit_code: 0, or 130 or 143 after Ctrl-C or SIGTERM.
+    """
+
+    folder: RunFolder
+    step: int
+    finished: bool
+    exit_code: int
+
+
+def fit(
+    path: Path | str,
+    preset: Preset,
+    options: RunOptions | None = None,
+    source: Any = None,
+    say: Callable[[str], None] = print,
+) -> RunResult:
+    """Trains a preset in a folder, or carries on with what the folder holds.
+
+    Args:
+        path: the run's folder: new, empty, or one of the same configuration.
+        preset: what to train.
+        options: how.
+        source: the images, of `training.data.load`; None loads `preset.data`.
+        say: gets a line of text now and then.
+
+    Returns:
+        How it ended. After Ctrl-C or SIGTERM a checkpoint was written, and the next
+        call carries on.
+
+    Raises:
+        NonFiniteError: if a loss or weight is not finite.
+        RuntimeError: if another process holds the folder.
+        ValueError: if an argument is out of its range, or the folder belongs to
+            something else, which is then left as it is.
+    """
+    options = options or RunOptions()
+    preset = preset.resolved()
+    folder = RunFolder(path)
+    if source is None:
+        from training.data import load
+
+        source = load(preset.data, image_size=preset.image_size)
+    strategy = strategies.create_strategy(options.strategy)
+    config = _config(preset, source)
+    folder.check(config)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with RunLock(folder.path), Interruption() as interruption:
+        folder.open(config)
+        checkpoints = Checkpoints(folder.checkpoints, options.keep)
+        checkpoint = checkpoints.latest()
+        done = 0 if checkpoint is None else checkpoint.step
+        if done >= preset.steps:
+            say(f"{folder.path} is finished: {done} of {preset.steps} steps.")
+            return RunResult(folder, done, True, 0)
+        if checkpoint is not None:
+            say(f"Carrying on from step {done} of {preset.steps} in {folder.path}.")
+        with strategy.scope():
+            gan = create_gan(preset, source, options)
+        if checkpoint is not None:
+            checkpoint.restore(callbacks.state(gan))
+        folder.truncate_metrics(done)
+        events.truncate(folder.logs, done)
+        _train(
+            gan, preset, options, source, folder, checkpoints, checkpoint, interruption
+        )
+        step = gan.step
+        finished = step >= preset.steps
+        if not finished and interruption.signal is None:
+            raise RuntimeError(
+                f"The data ended at step {step} of {preset.steps}. A checkpoint of "
+                "an earlier step may be there; the data must repeat without end."
+            )
+        return RunResult(folder, step, finished, interruption.exit_code)
+
+
+def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
+    """Builds and compiles the GAN of a preset.
+
+    Args:
+        preset: a resolved preset.
+        source: gives `image_shape` and `num_classes`.
+        options: gives `jit` and `steps_per_execution`.
+
+    Raises:
+        ValueError: if the network doesn't take the images, or labels are missing.
+    """
+    network = networks.get(preset.network)
+    normalizer = normalizers.get(preset.normalizer)
+    conditional = preset.conditioning is not None
+    if conditional and not source.num_classes:
+        raise ValueError(
+            f"`conditioning` {preset.conditioning!r} needs labels, and the data "
+            f"{preset.data!r} has none."
+        )
+    classes = source.num_classes if conditional else None
+    # The weights' start values have no seeds of their own.
+    keras.utils.set_random_seed(preset.seed)
+    with _dtype_policy(preset.precision):
+        generator = network.generator(
+            image_shape=tuple(source.image_shape),
+            latent_dim=preset.latent_dim,
+            width_multiplier=preset.width_multiplier,
+            num_classes=classes,
+        )
+        discriminator = network.discriminator(
+            image_shape=tuple(source.image_shape),
+            normalizer=normalizer,
+            width_multiplier=preset.width_multiplier,
+            num_classes=classes,
+            conditioning=preset.conditioning,
+        )
+    gan = GAN(
+        generator,
+        discriminator,
+        latent_dim=preset.latent_dim,
+        discriminator_steps=preset.discriminator_steps,
+        generator_batch_size=preset.generator_batch_size,
+        num_classes=classes,
+        seed=preset.seed,
+    )
+    average = {"use_ema": True, "ema_momentum": preset.ema} if preset.ema else {}
+    gan.compile(
+        generator_optimizer=_adam(preset, 1, **average),
+        discriminator_optimizer=_adam(preset, preset.discriminator_steps),
+        loss=preset.loss,
+        gradient_penalty=preset.gradient_penalty or None,
+        steps_per_execution=options.steps_per_execution,
+        jit_compile={"auto": "auto", "on": True, "off": False}[options.jit],
+    )
+    return gan
+
+
+def _adam(preset: Preset, updates: int, **options: Any) -> keras.optimizers.Adam:
+    """Returns Adam for a network that gets `updates` updates a step."""
+    rate: Any = preset.learning_rate
+    if preset.decay_steps:
+        rate = LinearDecay(rate, preset.steps * updates, preset.decay_steps * updates)
+    # Chainer's epsilon, which the authors ran with; Keras' default is 1e-7.
+    return keras.optimizers.Adam(
+        rate, preset.beta_1, preset.beta_2, epsilon=1e-8, **options
+    )
+
+
+def _train(
+    gan: GAN,
+    preset: Preset,
+    options: RunOptions,
+    source: Any,
+    folder: RunFolder,
+    checkpoints: Checkpoints,
+    checkpoint: Checkpoint | None,
+    interruption: Interruption,
+) -> None:
+    from training.data import make_dataset
+
+    images_per_step = preset.batch_size * gan.discriminator_steps
+    dataset = make_dataset(
+        source,
+        batch_size=images_per_step,
+        seed=preset.seed,
+        start=gan.step * images_per_step,
+    )
+    last = preset.steps
+    progress = ProgressLine(last)
+    writer = events.Events(folder.logs)
+    try:
+        gan.fit(
+            dataset,
+            batch_size=preset.batch_size,
+            steps_per_epoch=last - gan.step,
+            verbose=0,
+            callbacks=[
+                callbacks.Guard(1, last),
+                callbacks.Log(
+                    folder, writer, progress, options.log_every, last, images_per_step
+                ),
+                callbacks.Samples(
+                    folder, writer, options.sample_every, last, options.samples
+                ),
+                callbacks.Save(
+                    folder,
+                    checkpoints,
+                    writer,
+                    options.checkpoint_every,
+                    last,
+                    interruption,
+                    checkpoint,
+                ),
+            ],
+        )
+    finally:
+        progress.end()
+        writer.close()
+
+
+def _config(preset: Preset, source: Any) -> dict[str, Any]:
+    """Returns config.json's content: the run, and what a user of G must know."""
+    conditional = preset.conditioning is not None
+    return {
+        "preset": preset.as_dict(),
+        "data": {
+            "image_shape": list(source.image_shape),
+            "num_classes": source.num_classes,
+        },
+        "generator": {
+            "latent_dim": preset.latent_dim,
+            "num_classes": source.num_classes if conditional else None,
+            "class_names": source.class_names if conditional else None,
+            "value_range": [-1.0, 1.0],
+        },
+        "versions": {
+            "sn_keras": sn_keras.__version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Layers that are made in this scope get the policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
