@@ -31,6 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not rest:
         raise ValueError(
             "`launch` needs a command after two dashes, as in "
-            "`python -m training launch --workers 2 -- fit --run runs/a`. Received none."
+            "`python -m training launch --workers 2 -- fit --run runs/a`."
         )
     return launch([sys.executable, "-m", "training", *rest], arguments.workers)
