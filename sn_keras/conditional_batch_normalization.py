@@ -23,8 +23,10 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
     The arithmetic is in float32 (float64 for a float64 layer), also under a mixed
     policy. Under `tf.distribute` each replica normalizes by the statistics of its own
-    share of the batch, and the moving averages are the mean over replicas; with
-    `synchronized=True` all replicas normalize by those of the global batch.
+    share of the batch and keeps moving averages of its own, of which the first
+    replica's are saved, as with Keras' batch normalization. With `synchronized=True`
+    all replicas take the statistics of the global batch, at the price of a reduction
+    a call.
 
     Call arguments:
         inputs: float tensor of rank 2 or more, shape `(batch, …, channels)`.

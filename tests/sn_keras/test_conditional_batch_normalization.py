@@ -256,3 +256,52 @@ def test_labels_out_of_range_are_an_error(label):
     x, _ = data(4, 4, 5)
     with pytest.raises(Exception, match="not in"):
         built(x)(x, np.full(8, label, "int32"))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="tf.distribute is TensorFlow's"
+)
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_statistics_under_two_replicas(synchronized):
+    import tensorflow as tf
+
+    x, labels = data(4, 4, 5)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        layer = built(x, synchronized=synchronized)
+    gamma, beta = numpy(layer.gamma), numpy(layer.beta)
+
+    @tf.function
+    def step(x, labels):
+        return layer(x, labels, training=True)
+
+    def share(context):
+        rows = slice(4 * context.replica_id_in_sync_group, None)
+        return tuple(tf.constant(a[rows][:4]) for a in (x, labels))
+
+    shares = [
+        strategy.experimental_distribute_values_from_function(
+            lambda c, i=i: share(c)[i]
+        )
+        for i in (0, 1)
+    ]
+    y = np.concatenate(strategy.experimental_local_results(strategy.run(step, shares)))
+
+    axes = (0, 1, 2)
+    groups = [x, x] if synchronized else [x[:4], x[4:]]
+    means = [group.mean(axes, dtype="float64") for group in groups]
+    variances = [group.var(axes, dtype="float64") for group in groups]
+    want = np.concatenate(
+        [
+            expected(x[rows], gamma[labels[rows]], beta[labels[rows]], mean, variance)
+            for rows, mean, variance in zip(
+                (slice(4), slice(4, 8)), means, variances, strict=True
+            )
+        ]
+    )
+    np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
+    by_replica = strategy.experimental_local_results(
+        layer.normalization.moving_mean.value
+    )
+    for moving, mean in zip(by_replica, means, strict=True):
+        np.testing.assert_allclose(moving, 0.1 * mean, rtol=1e-4)

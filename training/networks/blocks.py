@@ -44,10 +44,20 @@ def scaled(width: int, multiplier: float) -> int:
     return max(1, round(width * multiplier))
 
 
-def batch_norm(x: Tensor, name: str) -> Tensor:
-    """Applies batch normalization with the paper's momentum and epsilon."""
+def batch_norm(x: Tensor, name: str, synchronized: bool = False) -> Tensor:
+    """Applies batch normalization with the paper's momentum and epsilon.
+
+    Args:
+        x: features.
+        name: the layer's name.
+        synchronized: whether statistics are those of the global batch under
+            `tf.distribute`, rather than of each replica's share.
+    """
     return layers.BatchNormalization(
-        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name
+        momentum=BATCH_NORM_MOMENTUM,
+        epsilon=BATCH_NORM_EPSILON,
+        synchronized=synchronized,
+        name=name,
     )(x)
 
 

@@ -32,6 +32,7 @@ def generator(
     num_classes: int | None = None,
     first_batch_norm: bool = False,
     kernel_initializer: Any = "glorot_uniform",
+    synchronized: bool = False,
 ) -> keras.Model:
     """Makes the generator of the standard CNN.
 
@@ -52,6 +53,8 @@ def generator(
         kernel_initializer: the paper names none. Defaults to Glorot uniform, which
             suits any width; `chainer-gan-lib` takes
             `keras.initializers.RandomNormal(stddev=0.02)`.
+        synchronized: whether batch norm's statistics are those of the global batch
+            under `tf.distribute`. By default each replica takes its own share's.
 
     Returns:
         A Functional model from `latents`, shape `(batch, latent_dim)`, and `labels`,
@@ -66,7 +69,7 @@ def generator(
     first, *widths = (scaled(w, width_multiplier) for w in (512, 256, 128, 64))
     latents = keras.Input((latent_dim,), name="latents")
     labels = label_input() if classes else None
-    normalize = generator_norm(labels, classes)
+    normalize = generator_norm(labels, classes, synchronized)
 
     def kernel() -> Any:
         return keras.initializers.get(kernel_initializer)

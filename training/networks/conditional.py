@@ -89,21 +89,26 @@ def label_input() -> Tensor:
     return keras.Input((), dtype="int32", name="labels")
 
 
-def generator_norm(labels: Tensor | None, num_classes: int) -> Normalize:
+def generator_norm(
+    labels: Tensor | None, num_classes: int, synchronized: bool = False
+) -> Normalize:
     """Returns what G normalizes with: by class if there are labels.
 
     Args:
         labels: the input `labels`, or None.
         num_classes: number of classes, if there are labels.
+        synchronized: whether statistics are those of the global batch under
+            `tf.distribute`, rather than of each replica's share.
     """
-    if labels is None:
-        return batch_norm
 
     def normalize(x: Tensor, name: str) -> Tensor:
+        if labels is None:
+            return batch_norm(x, name, synchronized)
         return ConditionalBatchNormalization(
             num_classes,
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
+            synchronized=synchronized,
             name=name,
         )(x, labels)
 

@@ -69,6 +69,7 @@ def generator(
     latent_dim: int = 128,
     width_multiplier: float = 1.0,
     num_classes: int | None = None,
+    synchronized: bool = False,
 ) -> keras.Model:
     """Makes the residual generator of the image's size.
 
@@ -82,6 +83,8 @@ def generator(
         latent_dim: length of the latent vectors.
         width_multiplier: factor of all widths.
         num_classes: number of classes, or None for an unconditional generator.
+        synchronized: whether batch norm's statistics are those of the global batch
+            under `tf.distribute`. By default each replica takes its own share's.
 
     Returns:
         A Functional model from `latents`, shape `(batch, latent_dim)` (and `labels`,
@@ -112,7 +115,7 @@ def generator(
     latents = keras.Input((latent_dim,), name="latents")
     classes = check_num_classes(num_classes)
     labels = label_input() if classes else None
-    normalize = generator_norm(labels, classes)
+    normalize = generator_norm(labels, classes, synchronized)
 
     side = architecture.start
     width, *widths = (scaled(w, width_multiplier) for w in architecture.generator)
@@ -120,7 +123,7 @@ def generator(
     x = layers.Reshape((side, side, width), name="reshape")(x)
     for number, width in enumerate(widths, start=1):
         x = generator_block(x, width, normalize, plain, f"block{number}")
-    x = batch_norm(x, "norm")
+    x = batch_norm(x, "norm", synchronized)
     x = layers.ReLU(name="relu")(x)
     x = layers.Conv2D(image_shape[2], 3, padding="same", name="to_image")(x)
     # float32 whatever the policy: bfloat16 has fewer steps in [−1, 1] than a pixel.

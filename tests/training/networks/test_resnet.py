@@ -227,9 +227,20 @@ def test_bad_image_shapes_are_named_with_the_good_ones(make, shape):
         (resnet.discriminator, {"num_classes": 10}),
         (resnet.discriminator, {"num_classes": 10, "conditioning": "film"}),
         (resnet.discriminator, {"conditioning": "concat"}),
-        (resnet.discriminator, {"num_classes": -1, "conditioning": "concat"}),
+        (resnet.discriminator, {"conditioning": "concat", "num_classes": -1}),
     ],
 )
 def test_bad_arguments_are_named(make, bad):
     with pytest.raises(ValueError, match="Received: .*" + list(bad)[-1]):
         make(**bad)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize("classes", [None, 3])
+def test_statistics_of_the_global_batch_on_request(name, classes):
+    for synchronized in (False, True):
+        model = NETWORKS[name].generator(
+            width_multiplier=1 / 32, num_classes=classes, synchronized=synchronized
+        )
+        norms = [layer for layer in model.layers if hasattr(layer, "synchronized")]
+        assert norms and {norm.synchronized for norm in norms} == {synchronized}
