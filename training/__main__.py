@@ -14,6 +14,8 @@ COMMANDS: dict[str, str] = {
     "fit": "train a GAN in a folder, or carry on with one",
     "sample": "draw images from a run's generator",
     "presets": "list what there is to train",
+    "experiment": "make a figure or table of the paper",
+    "launch": "run a command in several worker processes on this machine",
 }
 
 

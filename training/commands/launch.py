@@ -7,8 +7,6 @@ import sys
 
 from training.launch import launch
 
-HELP = "run a command in several worker processes on this machine (TF_CONFIG)"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""

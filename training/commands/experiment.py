@@ -1,0 +1,28 @@
+"""`python -m training experiment NAME`: a figure or table of the paper."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from training.experiments import EXPERIMENTS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds a parser for each experiment."""
+    names = parser.add_subparsers(dest="experiment", required=True, metavar="NAME")
+    for name, text in EXPERIMENTS.items():
+        module = importlib.import_module(f"training.experiments.{name}")
+        sub = names.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run_experiment=module.run)
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    """Runs the experiment that was named."""
+    return arguments.run_experiment(arguments)

@@ -1,0 +1,173 @@
+"""Every method of the paper on the same data, for the same number of updates of G."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from training import runs
+from training.files import replacing, write_json
+from training.presets import Preset
+from training.run_folder import RunFolder
+
+# What each method changes in the same base: standard loss, setting C. Frobenius
+# normalization and layer norm are in the paper's appendix and table 2.
+METHODS: dict[str, dict[str, Any]] = {
+    "spectral": {"normalizer": "spectral"},
+    "spectral, hinge": {"normalizer": "spectral", "loss": "hinge"},
+    "wgan-gp": {"normalizer": "none", "loss": "wasserstein", "gradient_penalty": 10.0},
+    "gan-gp": {"normalizer": "none", "gradient_penalty": 10.0},
+    "weight-clipping": {"normalizer": "weight-clipping"},
+    "weight-norm": {"normalizer": "weight-norm"},
+    "batch-norm": {"normalizer": "batch-norm"},
+    "layer-norm": {"normalizer": "layer-norm"},
+    "orthonormal": {"normalizer": "orthonormal"},
+    "frobenius": {"normalizer": "frobenius"},
+}
+
+_SHOWN = 5  # rows and columns of samples a method in the picture
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the experiment's options."""
+    parser.add_argument("--output", required=True, help="the folder of all runs")
+    parser.add_argument("--data", default="fashion_mnist", help="images, as in `fit`")
+    parser.add_argument("--steps", type=int, default=1000, help="updates of G")
+    parser.add_argument("--width-multiplier", type=float, default=0.25)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--setting", default="C", help="A to F")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=list(METHODS),
+        metavar="METHOD",
+        help=f"some of: {', '.join(METHODS)}",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the experiment, or carries on with it."""
+    base = Preset(
+        name="comparison",
+        description="the same for all methods but what the method is",
+        data=arguments.data,
+        steps=arguments.steps,
+        width_multiplier=arguments.width_multiplier,
+        batch_size=arguments.batch_size,
+        setting=arguments.setting,
+        seed=arguments.seed,
+        loss="standard",
+    )
+    table = compare(Path(arguments.output), base, arguments.methods)
+    print(markdown(table))
+    print(f"Picture  {Path(arguments.output) / 'comparison.png'}")
+
+
+def compare(
+    output: Path,
+    base: Preset,
+    methods: Sequence[str],
+    source: Any = None,
+    say: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
+    """Trains each method in a folder of its own and puts the results side by side.
+
+    A folder that holds a finished run is not trained again.
+
+    Args:
+        output: gets a folder a method, `comparison.png`, `.md` and `.json`.
+        base: what all have in common.
+        methods: some of `METHODS`.
+        source: the images; None loads `base.data`.
+        say: gets a line of text now and then.
+
+    Returns:
+        A row a method: its name, the median of seconds per update of G over the
+        entries of the run's log, and that as a multiple of the first method's.
+
+    Raises:
+        ValueError: if a method is unknown; the message lists the known ones.
+    """
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown or not methods:
+        raise ValueError(
+            f"`methods` must be some of {list(METHODS)}. Received: {list(methods)}"
+        )
+    folders = {}
+    for name in methods:
+        say(f"{name}:")
+        folder = output / name.replace(", ", "-")
+        preset = dataclasses.replace(base, **METHODS[name])
+        result = runs.fit(folder, preset, source=source, say=say)
+        if not result.finished:
+            raise RuntimeError(
+                f"Stopped in {name!r} at step {result.step}. The same command carries "
+                "on."
+            )
+        folders[name] = result.folder
+    seconds = {name: _seconds(folder, base) for name, folder in folders.items()}
+    first = seconds[methods[0]]
+    table = [
+        {"method": name, "seconds_per_update": value, "relative": value / first}
+        for name, value in seconds.items()
+    ]
+    draw(folders, output / "comparison.png")
+    write_json(output / "comparison.json", {"base": base.as_dict(), "rows": table})
+    with replacing(output / "comparison.md") as temporary:
+        temporary.write_text(markdown(table), encoding="utf-8")
+    return table
+
+
+def markdown(table: Sequence[dict[str, Any]]) -> str:
+    """Returns the rows as a Markdown table."""
+    lines = [
+        f"| method | seconds per update of G | relative to {table[0]['method']} |",
+        "|---|---|---|",
+        *(
+            f"| {row['method']} | {row['seconds_per_update']:.3f} | "
+            f"{row['relative']:.2f} |"
+            for row in table
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def draw(folders: dict[str, RunFolder], path: Path) -> None:
+    """Draws the newest samples of each run side by side."""
+    columns = min(5, len(folders))
+    rows = -(-len(folders) // columns)
+    figure = Figure(figsize=(2.2 * columns, 2.45 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for place in axes:
+        place.set_axis_off()
+    for place, (name, folder) in zip(axes, folders.items(), strict=False):
+        place.imshow(_corner(folder), cmap="gray", vmin=0, vmax=255)
+        place.set_title(name, fontsize="medium")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
+
+
+def _corner(folder: RunFolder) -> np.ndarray:
+    """Returns the upper left samples of the newest grid."""
+    newest = max(folder.samples.glob("step-*.png"))
+    with Image.open(newest) as picture:
+        pixels = np.asarray(picture)
+    side = folder.config()["data"]["image_shape"][0] + 2  # the grid's gap
+    return pixels[: _SHOWN * side - 2, : _SHOWN * side - 2]
+
+
+def _seconds(folder: RunFolder, base: Preset) -> float:
+    steps = base.resolved().discriminator_steps or 1
+    images = base.batch_size * steps
+    speeds = [entry["images_per_second"] for entry in folder.metrics()]
+    # The first entry has the time that tracing the step takes.
+    return images / statistics.median(speeds[1:] or speeds)
