@@ -22,7 +22,7 @@ from training.run_folder import RunFolder
 # normalization and layer norm are in the paper's appendix and table 2.
 METHODS: dict[str, dict[str, Any]] = {
     "spectral": {"normalizer": "spectral"},
-    "spectral, hinge": {"normalizer": "spectral", "loss": "hinge"},
+    "spectral-hinge": {"normalizer": "spectral", "loss": "hinge"},
     "wgan-gp": {"normalizer": "none", "loss": "wasserstein", "gradient_penalty": 10.0},
     "gan-gp": {"normalizer": "none", "gradient_penalty": 10.0},
     "weight-clipping": {"normalizer": "weight-clipping"},
@@ -105,7 +105,7 @@ def compare(
     folders = {}
     for name in methods:
         say(f"{name}:")
-        folder = output / name.replace(", ", "-")
+        folder = output / name
         preset = dataclasses.replace(base, **METHODS[name])
         result = runs.fit(folder, preset, source=source, say=say)
         if not result.finished:
