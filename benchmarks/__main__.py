@@ -1,0 +1,60 @@
+"""`python -m benchmarks COMMAND`: one module a command.
+
+A command is a module of this package with `add_arguments(parser)` and
+`run(arguments)`, which prints its tables and returns what `--json` writes. To add
+one, write the module and name it in `COMMANDS`. Only the module that is asked for is
+imported, so each may decide about threads before a framework is loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from benchmarks import machine
+
+COMMANDS = {
+    "overhead": "what spectral normalization adds to a step, in all and by layer",
+    "step": "seconds per G update by method, network, precision and batch size",
+    "peers": "the same step in PyTorch, TensorFlow Addons and torch-mimicry",
+    "input": "images per second of each data route against what a step takes",
+    "startup": "import time, and time to the first step",
+    "gradient": "gradient error of each implementation against an exact oracle",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs one command.
+
+    Args:
+        argv: the arguments, `sys.argv[1:]` by default.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=sys.modules["benchmarks"].__doc__
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        command.add_argument(
+            "--json", type=pathlib.Path, metavar="FILE", help="also write the result"
+        )
+        if name in argv[:1]:
+            module = importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
+            module.add_arguments(command)
+    arguments = parser.parse_args(argv)
+
+    about = machine.describe()
+    print(machine.sentence(about), flush=True)
+    result = {"machine": about, "arguments": argv, **module.run(arguments)}
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
