@@ -115,6 +115,50 @@ def generator_norm(
     return normalize
 
 
+def interpolating(generator: keras.Model) -> keras.Model:
+    """Returns the generator with labels as weightings of the classes.
+
+    A row of zeros and one 1 gives what the integer gives; `[0.5, 0.5, 0, …]` is half
+    way between the first two classes: the scales and shifts of conditional batch norm
+    are mixed.
+
+    Args:
+        generator: a conditional one of `training.networks.NETWORKS`.
+
+    Returns:
+        A Functional model from `latents` and `labels`, now floats of shape
+        `(batch, num_classes)`, to images. It shares all weights with `generator`.
+
+    Raises:
+        ValueError: if `generator` is not conditional.
+
+    Example:
+    ```python
+    images = interpolating(generator)([latents, (cat + dog) / 2])
+    ```
+    """
+    classes = {
+        layer.num_classes
+        for layer in generator.layers
+        if isinstance(layer, ConditionalBatchNormalization)
+    }
+    if len(classes) != 1 or len(generator.inputs) != 2:
+        raise ValueError(
+            "`generator` must be a conditional generator, with the inputs `latents` "
+            "and `labels`. Received: a model with the inputs "
+            f"{[x.name for x in generator.inputs]}"
+        )
+    latents, _ = generator.inputs
+    return keras.models.clone_model(
+        generator,
+        input_tensors=[
+            keras.Input(latents.shape[1:], name="latents"),
+            keras.Input((classes.pop(),), name="labels"),
+        ],
+        clone_function=lambda layer: layer,
+    )
+
+
 def join_labels(
     x: Tensor,
     labels: Tensor,

@@ -1,4 +1,4 @@
-"""The residual networks' arithmetic in NumPy, written from the paper's tables."""
+"""The networks' arithmetic in NumPy, written from the paper's tables."""
 
 import numpy as np
 
@@ -70,6 +70,47 @@ def features(images, w, downsampling, blocks):
     for number in range(2, blocks + 1):
         x = discriminator_block(x, w, f"block{number}", number <= downsampling)
     return relu(x).sum(axis=(1, 2))
+
+
+def leaky_relu(x):
+    return np.where(x > 0, x, 0.1 * x)
+
+
+def conv_4x4_stride_2(x, weights):
+    """A 4×4 convolution of stride 2 with one pixel of padding, for even sizes."""
+    kernel, bias = weights
+    x = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(x, (4, 4), axis=(1, 2))
+    return np.einsum("bijcuv,uvco->bijo", windows[:, ::2, ::2], kernel) + bias
+
+
+def deconv_4x4_stride_2(x, weights):
+    """The transpose of `conv_4x4_stride_2`: every pixel paints a 4×4 patch."""
+    kernel, bias = weights  # (4, 4, out, in)
+    batch, height, width, _ = x.shape
+    y = np.zeros((batch, 2 * height + 2, 2 * width + 2, kernel.shape[2]))
+    for i in range(height):
+        for j in range(width):
+            patch = np.einsum("bc,uvoc->buvo", x[:, i, j], kernel)
+            y[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += patch
+    return y[:, 1:-1, 1:-1] + bias
+
+
+def cnn_generator(latents, w, side, labels=None):
+    kernel, bias = w["dense"]
+    x = (latents @ kernel + bias).reshape(len(latents), side, side, -1)
+    for i in (1, 2, 3):
+        x = deconv_4x4_stride_2(x, w[f"deconv_{i}"])
+        x = relu(norm(x, w[f"norm_{i}"], labels))
+    return np.tanh(conv(x, w["to_image"]))
+
+
+def cnn_features(images, w):
+    x = images
+    for i in range(7):
+        x = (conv_4x4_stride_2 if i in (1, 3, 5) else conv)(x, w[f"conv_{i}"])
+        x = leaky_relu(x)
+    return x.reshape(len(x), -1)
 
 
 def weights_of(model, rng):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from training.networks import resnet
-from training.networks.conditional import head, join_labels
+from training.networks import NETWORKS, resnet
+from training.networks.conditional import head, interpolating, join_labels
 from training.normalizers import NORMALIZERS
 
 NONE = NORMALIZERS["none"]
@@ -69,3 +69,36 @@ def test_an_auxiliary_discriminator_takes_no_labels():
     assert [x.name for x in model.inputs] == ["images"]
     shapes = {name: y.shape for name, y in model(inputs(2, 32, 32, 3)).items()}
     assert shapes == {"logits": (2, 1), "class_logits": (2, 4)}
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_generator_interpolates_between_classes(name):
+    generator = NETWORKS[name].generator(width_multiplier=1 / 32, num_classes=4)
+    by_class = [layer for layer in generator.layers if hasattr(layer, "num_classes")]
+    rng = np.random.default_rng(1)
+    for layer in by_class:
+        layer.gamma.assign(rng.normal(1, 0.5, layer.gamma.shape))
+        layer.beta.assign(rng.normal(0, 0.5, layer.beta.shape))
+    mixing = interpolating(generator)
+    latents = inputs(3, 128)
+    one_hot = np.eye(4, dtype="float32")[LABELS]
+    want = generator([latents, LABELS]).numpy()
+    np.testing.assert_allclose(mixing([latents, one_hot]).numpy(), want, atol=1e-6)
+
+    # As if there were a class whose rows are the means of classes 0 and 1.
+    half = np.tile(np.float32([0.5, 0.5, 0, 0]), (3, 1))
+    mixed = mixing([latents, half]).numpy()
+    for layer in by_class:
+        for rows in (layer.gamma, layer.beta):
+            value = rows.numpy()
+            value[0] = value[:2].mean(axis=0)
+            rows.assign(value)
+    want = generator([latents, np.zeros(3, "int32")]).numpy()
+    np.testing.assert_allclose(mixed, want, atol=1e-5)
+    assert all(a is b for a, b in zip(mixing.weights, generator.weights, strict=True))
+
+
+def test_only_a_conditional_generator_interpolates():
+    generator = NETWORKS["cnn"].generator(width_multiplier=1 / 32)
+    with pytest.raises(ValueError, match="`generator` must be .*Received.*latents"):
+        interpolating(generator)
