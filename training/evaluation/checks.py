@@ -114,7 +114,7 @@ def check_images(argument: str, images: ArrayLike) -> NDArray:
             found += f", values from {array.min():g} to {array.max():g}"
         raise TypeError(
             f"`{argument}` must be uint8 images with values from 0 to 255; convert a "
-            "generator's output in [-1, 1] with `training.evaluation.to_uint8`. "
+            "generator's output in [-1, 1] with `training.images.to_uint8`. "
             f"Received: {found}"
         )
     if array.ndim != 4 or array.shape[-1] not in (1, 3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from training.evaluation.checks import check_count, check_pair
 from training.evaluation.neighbours import centre, squared_distances, squared_radii
@@ -59,7 +59,7 @@ def density_coverage(
     real, fake = centre(real, fake)
     radii = squared_radii(real, neighbours)
     inside_count = 0
-    covered = np.empty(len(real), bool)
+    covered: NDArray[np.bool_] = np.empty(len(real), bool)
     for part, distances in squared_distances(real, fake):
         inside = distances < radii[part, None]
         inside_count += int(inside.sum())

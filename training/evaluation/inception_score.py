@@ -86,7 +86,7 @@ def prediction_sums(
 def score_of_sums(
     count: int, probability_sum: NDArray[np.float64], negative_entropy: float
 ) -> float:
-    """Exponential of the mean divergence: exp(Σ p log p / n − Σ q log q), q = Σ p / n."""
+    """Returns exp(Σ p log p / n − Σ q log q), q = Σ p / n."""
     marginal = np.asarray(probability_sum, np.float64) / count
     return float(np.exp(negative_entropy / count - _x_log_x(marginal).sum()))
 

@@ -100,7 +100,7 @@ def ms_ssim(first: NDArray, second: NDArray) -> NDArray[np.float64]:
     """MS-SSIM of each image of `first` with its partner, shape (n,), in float64.
 
     Πⱼ csⱼ^wⱼ · (l·cs)^w_last, each the mean over the image, then over channels;
-    negative means count as 0. With μ, s² and s_xy Gaussian-weighted moments in the window:
+    negative means count as 0. With μ, s² and s_xy moments in the Gaussian window:
 
         l = (2 μₓμᵧ + c₁)/(μₓ² + μᵧ² + c₁),   cs = (2 s_xy + c₂)/(sₓ² + sᵧ² + c₂)
 

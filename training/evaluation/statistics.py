@@ -101,7 +101,7 @@ def gaussian_statistics(
     elif hasattr(features, "__array__"):
         batches = [np.asarray(features)]
     else:
-        batches = features  # type: ignore[assignment]
+        batches = features
     total: GaussianStatistics | None = None
     for batch in batches:
         array = check_features("features", batch, minimum=1)

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
-
-# Must come before TensorFlow's devices are first used.
-with contextlib.suppress(RuntimeError):
-    if (
-        len(
-            tf.config.get_logical_device_configuration(
-                tf.config.list_physical_devices("CPU")[0]
-            )
-            or []
-        )
-        < 2
-    ):
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0],
-            [tf.config.LogicalDeviceConfiguration()] * 2,
-        )
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +20,4 @@ def reference():
 def two_replicas():
     """A MirroredStrategy over two logical CPUs."""
     devices = tf.config.list_logical_devices("CPU")
-    if len(devices) < 2:
-        pytest.skip("TensorFlow was set up with one logical CPU before this test")
     return tf.distribute.MirroredStrategy([device.name for device in devices[:2]])

@@ -1,0 +1,178 @@
+"""Scores in `fit`: every N steps, and the best generator kept beside the last."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from training.evaluation.checks import check_count
+from training.evaluation.extractors.base import FeatureExtractor
+from training.evaluation.generation import generated_batches
+from training.evaluation.metrics import FrechetDistance, InceptionScore
+from training.evaluation.statistics import GaussianStatistics
+from training.files import replacing, write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The best score so far and the step it was reached at."""
+
+    step: int
+    score: str
+    value: float
+
+
+class Score(keras.callbacks.Callback):
+    """Scores the generator every `every` steps; keeps the best one if given a folder.
+
+    Images are generated and scored batch by batch on the training device, in O(d²)
+    memory. If G's optimizer averages the weights (Keras' `use_ema`), the averaged
+    generator is scored too, under names that begin with `ema_`, and kept apart.
+
+    Invariant: training isn't touched. Latents come from a seed of their own, the same
+    each time, and no weight or state of the model is written.
+
+    After training, and in `fit`'s logs after each scored step, the newest scores are in
+    `scores`, and all of them, by step, in `history`.
+
+    Args:
+        extractor: Makes the features.
+        real: Statistics of the real images' features.
+        every: Steps (updates of G) between two scores; also scored is the last step.
+        count: Generated images. Defaults to 5,000.
+        batch_size: Images a call. Defaults to 64.
+        folder: Gets `generator-best.keras` and `best.json` (and `generator-ema-best`…)
+            whenever the Fréchet distance is lower than ever before, in earlier
+            sessions of the run too. `None`, the default: none is kept.
+        writes: Whether this process writes files; `False` for workers but the chief.
+        on_scores: Called as `on_scores(step, scores)`, such as to log them.
+        last_step: A step that is scored in any case; `None`: the end of `fit`.
+
+    Raises:
+        ValueError: If a count is below 1.
+
+    Example:
+        callback = Score(extractor, gaussian_statistics(real_features), every=1000)
+        gan.fit(images, epochs=10, callbacks=[callback])
+        callback.history  # {1000: {"FID": …, "IS": …}, …}
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        real: GaussianStatistics,
+        every: int,
+        count: int = 5000,
+        batch_size: int = 64,
+        folder: Path | str | None = None,
+        writes: bool = True,
+        on_scores: Callable[[int, dict[str, float]], None] | None = None,
+        last_step: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self._every = check_count("every", every)
+        self._count = check_count("count", count, minimum=2)
+        self._batch_size = check_count("batch_size", batch_size)
+        self._extractor = extractor
+        self._real = real
+        self._folder = None if folder is None else Path(folder)
+        self._writes = writes
+        self._on_scores = on_scores
+        self._last_step = last_step
+        self._seed = seed
+        self._seen = 0
+        self.scores: dict[str, float] = {}
+        self.history: dict[int, dict[str, float]] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Notes the step that training starts from."""
+        self._seen = self.model.step
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Scores if a multiple of `every` was passed."""
+        step = self.model.step
+        due = step // self._every > self._seen // self._every
+        self._seen = step
+        if due or step == self._last_step:
+            self._score(step)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Scores the last step, unless that was done."""
+        if self._last_step is None and self._seen not in self.history:
+            self._score(self._seen)
+
+    def _score(self, step: int) -> None:
+        scores = self._scores_of(step, self.model.generator, "")
+        averaged = self.model.averaged_generator()
+        if averaged is not None:
+            scores |= self._scores_of(step, averaged, "ema_")
+        self.scores = self.history[step] = scores
+        if self._on_scores is not None:
+            self._on_scores(step, scores)
+
+    def _scores_of(
+        self, step: int, generator: keras.Model, prefix: str
+    ) -> dict[str, float]:
+        names = self._extractor.scores
+        distance = FrechetDistance(self._real, name=prefix + names.frechet)
+        confidence: InceptionScore | None = None
+        for images, _ in generated_batches(
+            generator,
+            self._count,
+            self._batch_size,
+            self._seed,
+            self.model.latent_dim,
+            self.model.num_classes,
+        ):
+            features, logits = self._extractor(images)
+            distance.update_state(features)
+            if logits is not None:
+                confidence = confidence or InceptionScore(
+                    logits.shape[1],
+                    splits=1,
+                    split_size=self._count,
+                    name=prefix + names.inception,
+                )
+                confidence.update_state(logits)
+        found = [metric for metric in (distance, confidence) if metric is not None]
+        scores = {metric.name: float(np.asarray(metric.result())) for metric in found}
+        self._keep_if_best(step, generator, prefix, scores[distance.name])
+        return scores
+
+    def _keep_if_best(
+        self, step: int, generator: keras.Model, prefix: str, value: float
+    ) -> None:
+        if self._folder is None or not self._writes or not math.isfinite(value):
+            return
+        best = read_best(self._folder, prefix)
+        if best is not None and best.value <= value:
+            return
+        with replacing(best_generator_path(self._folder, prefix)) as temporary:
+            generator.save(temporary)
+        name = prefix + self._extractor.scores.frechet
+        write_json(_best_path(self._folder, prefix), vars(Best(step, name, value)))
+
+
+def best_generator_path(folder: Path | str, prefix: str = "") -> Path:
+    """Returns the file of the best generator, `"ema_"` for the averaged one."""
+    return Path(folder) / f"generator-{prefix.replace('_', '-')}best.keras"
+
+
+def read_best(folder: Path | str, prefix: str = "") -> Best | None:
+    """Returns what is known of the best generator in a folder; `None` if nothing is."""
+    try:
+        return Best(**json.loads(_best_path(Path(folder), prefix).read_text("utf-8")))
+    except (FileNotFoundError, TypeError, ValueError):
+        return None
+
+
+def _best_path(folder: Path, prefix: str) -> Path:
+    return folder / f"{prefix.replace('_', '-')}best.json"

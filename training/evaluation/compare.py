@@ -1,0 +1,169 @@
+"""Runs side by side: tables of scores that compare, and a plot over steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.evaluation.reports import Report, load_reports
+from training.files import replacing
+from training.run_folder import RunFolder
+
+# The plot's panels, and whether less is better.
+LOWER_IS_BETTER = {"FID", "FCD", "KID", "KCD", "MS-SSIM"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Reports that rest on the same conditions, by run.
+
+    Attributes:
+        conditions: What they rest on.
+        runs: Run's name → its reports, by step.
+    """
+
+    conditions: dict[str, Any]
+    runs: dict[str, list[Report]]
+
+
+def group_reports(folders: Sequence[RunFolder]) -> list[Group]:
+    """Returns the runs' reports, grouped by the conditions that make them comparable.
+
+    Args:
+        folders: The runs.
+
+    Raises:
+        ValueError: If no run has a report.
+    """
+    groups: dict[str, Group] = {}
+    names = _distinct_names(folders)
+    for folder, name in zip(folders, names, strict=True):
+        folder.config()
+        for report in load_reports(folder):
+            key = json.dumps(report.conditions, sort_keys=True)
+            group = groups.setdefault(key, Group(report.conditions, {}))
+            label = name if report.weights == "last" else f"{name} ({report.weights})"
+            group.runs.setdefault(label, []).append(report)
+    if not groups:
+        raise ValueError(
+            "`runs` must have been scored: `python -m training evaluate RUN`. "
+            f"Received: {', '.join(str(folder.path) for folder in folders)}"
+        )
+    return list(groups.values())
+
+
+def table(group: Group) -> str:
+    """Returns each run's newest scores of a group as a table, one line a run."""
+    newest = {name: reports[-1] for name, reports in group.runs.items()}
+    columns: dict[str, None] = {}
+    for report in newest.values():
+        columns |= dict.fromkeys(report.scores)
+    shown = [name for name in columns if not name.endswith(" deviation")]
+    rows = [["run", "step", *shown]]
+    for name, report in newest.items():
+        rows.append([name, str(report.step), *(_cell(report, c) for c in shown)])
+    bound = next(
+        (r.real_against_real for r in newest.values() if r.real_against_real), {}
+    )
+    if bound:
+        cells = [f"{bound[c]:.4g}" if c in bound else "" for c in shown]
+        rows.append(["real against real", "", *cells])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    about = group.conditions
+    lines.insert(
+        0,
+        f"{about['extractor']}, {about['data']} ({about['split']}), "
+        f"{about['n_real']} real, {about['n_fake']} generated, inception score "
+        f"{about['splits']} × {about['split_size']}\n{about['graph']}\n",
+    )
+    return "\n".join(lines)
+
+
+def plot(groups: Sequence[Group], path: Path | str) -> None:
+    """Draws the distances and confidence scores of runs over steps as a PNG.
+
+    Args:
+        groups: Of `group_reports`; a row of panels each.
+        path: The PNG; replaced if it is there.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = [_panels(group) for group in groups]
+    columns = max(map(len, panels))
+    figure = Figure(figsize=(4.5 * columns, 3.6 * len(groups)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(groups), columns, squeeze=False)
+    for row, (group, names) in enumerate(zip(groups, panels, strict=True)):
+        for column in range(columns):
+            axis = axes[row][column]
+            if column >= len(names):
+                axis.set_axis_off()
+                continue
+            _panel(axis, group, names[column])
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+
+
+def _panels(group: Group) -> list[str]:
+    found: dict[str, None] = {}
+    for reports in group.runs.values():
+        for report in reports:
+            found |= dict.fromkeys(report.scores)
+    return [name for name in found if f"{name} deviation" in found or _main(name)]
+
+
+def _main(name: str) -> bool:
+    return name in LOWER_IS_BETTER or name.startswith("FD-")
+
+
+def _panel(axis: Any, group: Group, name: str) -> None:
+    for label, reports in group.runs.items():
+        points = [(r.step, r.scores[name]) for r in reports if name in r.scores]
+        errors = [r.scores.get(f"{name} deviation", 0.0) for r in reports]
+        if points:
+            steps, values = zip(*points, strict=True)
+            axis.errorbar(
+                steps, values, errors[: len(points)], marker="o", capsize=3, label=label
+            )
+    bounds = [
+        report.real_against_real[name]
+        for reports in group.runs.values()
+        for report in reports
+        if name in report.real_against_real
+    ]
+    if bounds:
+        axis.axhline(bounds[-1], color="0.5", linestyle=":", label="real against real")
+    about = group.conditions
+    axis.set_title(
+        f"{name}: {about['n_real']} real, {about['n_fake']} generated", fontsize=9
+    )
+    lower = _main(name)
+    axis.set_ylabel(f"{name} ({'lower' if lower else 'higher'} is better)")
+    axis.set_xlabel("updates of G")
+    axis.legend(fontsize=8)
+
+
+def _cell(report: Report, name: str) -> str:
+    if name not in report.scores:
+        return ""
+    deviation = report.scores.get(f"{name} deviation")
+    text = f"{report.scores[name]:.4g}"
+    return text if deviation is None else f"{text} ± {deviation:.2g}"
+
+
+def _distinct_names(folders: Sequence[RunFolder]) -> list[str]:
+    short = [folder.path.name for folder in folders]
+    if len(set(short)) == len(short):
+        return short
+    return [str(folder.path) for folder in folders]

@@ -1,0 +1,160 @@
+"""The classifier of `training.evaluation.classifier` as an extractor, from a cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from training.evaluation.classifier import LabelledImages, accuracy, train_classifier
+from training.evaluation.extractors.base import (
+    FeatureExtractor,
+    ScoreNames,
+    sha256_of_file,
+)
+from training.files import replacing, write_json
+
+# Part of the cache's names: another recipe makes another classifier.
+RECIPE = 1
+
+
+class ClassifierExtractor(FeatureExtractor):
+    """Features (n, 128) and logits of a classifier trained on the data itself.
+
+    Args:
+        model: A model of `build_classifier`, trained.
+        identity: Tells it from others; stored with the scores.
+        test_accuracy: Its share of right answers on held-out images.
+    """
+
+    name = "classifier"
+    scores = ScoreNames(frechet="FCD", inception="CS", kernel="KCD")
+    preprocessing = "none (values from 0 to 255 at the images' own size)"
+
+    def __init__(self, model: keras.Model, identity: str, test_accuracy: float) -> None:
+        self.identity = identity
+        self.test_accuracy = test_accuracy
+        self._model = model
+
+    def compute(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns the pooled features and the logits."""
+        expected = self._model.input_shape[1:]
+        if images.shape[1:] != expected:
+            raise ValueError(
+                f"`images` must have the shape (n, {', '.join(map(str, expected))}) "
+                f"that the classifier was trained on. Received: {images.shape}"
+            )
+        features, logits = self._model(tf.cast(images, tf.float32), training=False)
+        return features, logits
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierCard:
+    """What is stored beside a classifier.
+
+    Attributes:
+        data: Name of the data set.
+        fingerprint: Hash of all images and labels.
+        seed: Seed of the training (and of the split, where it was made).
+        n_train: Number of training images.
+        n_test: Number of test images.
+        test_accuracy: Share of test images whose class it names.
+        sha256: Of the model's file.
+        recipe: Version of network and training.
+    """
+
+    data: str
+    fingerprint: str
+    seed: int
+    n_train: int
+    n_test: int
+    test_accuracy: float
+    sha256: str
+    recipe: int = RECIPE
+
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        write_json(path, dataclasses.asdict(self))
+
+
+def cached_classifier(
+    folder: Path | str,
+    data: str,
+    train: LabelledImages,
+    test: LabelledImages | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+    progress: Callable[[int, int, float], None] | None = None,
+    **options: Any,
+) -> tuple[ClassifierExtractor, ClassifierCard]:
+    """Returns the classifier of a data set, trained if it isn't in the cache.
+
+    Args:
+        folder: Folder of the cache; made if it isn't there.
+        data: Name of the data set, part of the files' names.
+        train: Labelled images.
+        test: Held-out ones. `None`: a fifth of each class of `train` is held out.
+        seed: Seed of training and split. Defaults to 0.
+        say: Gets a line of text when the classifier is trained.
+        progress: See `train_classifier`.
+        **options: Further arguments of `train_classifier`.
+
+    Warns:
+        UserWarning: If the cached file is damaged: it is made again.
+    """
+    fingerprint = train.fingerprint()
+    if test is None:
+        train, test = train.split(seed)
+    else:
+        fingerprint += test.fingerprint()
+    short = re.sub(r"[^A-Za-z0-9]+", "-", data).strip("-")[-40:]
+    stem = f"classifier-{short}-{fingerprint}-seed{seed}-v{RECIPE}"
+    path = Path(folder) / f"{stem}.keras"
+    card_path = path.with_suffix(".json")
+    if path.exists() and card_path.exists():
+        try:
+            return _load(path, card_path)
+        except Exception as error:
+            warnings.warn(
+                f"The cached classifier {path} can't be used ({error}) and is trained "
+                "again.",
+                UserWarning,
+                stacklevel=2,
+            )
+    say(
+        f"Training a classifier on {len(train.images)} images of {data}, "
+        f"{train.classes} classes"
+    )
+    model = train_classifier(train, seed, progress=progress, **options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        model.save(temporary)
+    ClassifierCard(
+        data=data,
+        fingerprint=fingerprint,
+        seed=seed,
+        n_train=len(train.images),
+        n_test=len(test.images),
+        test_accuracy=accuracy(model, test),
+        sha256=sha256_of_file(path),
+    ).save(card_path)
+    return _load(path, card_path)
+
+
+def _load(path: Path, card_path: Path) -> tuple[ClassifierExtractor, ClassifierCard]:
+    card = ClassifierCard(**json.loads(card_path.read_text(encoding="utf-8")))
+    if sha256_of_file(path) != card.sha256:
+        raise ValueError("its checksum is wrong")
+    identity = (
+        f"classifier of {card.data}, seed {card.seed}, test accuracy "
+        f"{card.test_accuracy:.4f}, sha256:{card.sha256}"
+    )
+    model = keras.saving.load_model(path, compile=False)
+    return ClassifierExtractor(model, identity, card.test_accuracy), card

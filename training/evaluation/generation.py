@@ -1,0 +1,65 @@
+"""Images of a generator, as uint8 and reproducible, for scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from training import draws, images
+from training.evaluation.checks import check_count
+
+
+def generated_batches(
+    generator: keras.Model,
+    count: int,
+    batch_size: int = 64,
+    seed: int = 0,
+    latent_dim: int = 128,
+    num_classes: int | None = None,
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int32] | None]]:
+    """Yields uint8 images and labels of `count` latents z ~ N(0, I).
+
+    Image i depends on the seed and on i alone, not on the batch size. Labels of a
+    conditional generator go round the classes, so each has its equal share.
+
+    Args:
+        generator: Maps latents, or `[latents, labels]`, to images in [−1, 1].
+        count: Number of images.
+        batch_size: Images a call of the generator; the last may be fewer.
+        seed: Seed of the latents. Defaults to 0.
+        latent_dim: Length of a latent. Defaults to 128.
+        num_classes: Number of classes of a conditional generator, `None` for others.
+
+    Raises:
+        ValueError: If an image holds NaN or infinity.
+    """
+    check_count("count", count)
+    check_count("batch_size", batch_size)
+    key = draws.key(seed, 0, 0, draws.SAMPLES)
+    latents = draws.latents(key, count, latent_dim)
+    labels: NDArray[np.int32] | None = None
+    if num_classes is not None:
+        labels = (np.arange(count) % num_classes).astype(np.int32)
+
+    # Inference is traced once for each of the two batch sizes at most.
+    @tf.function(reduce_retracing=True)
+    def generate(inputs: Any) -> tf.Tensor:
+        return tf.cast(generator(inputs, training=False), tf.float32)
+
+    for start in range(0, count, batch_size):
+        part = slice(start, start + batch_size)
+        if labels is None:
+            values = generate(latents[part])
+        else:
+            values = generate([latents[part], tf.constant(labels[part])])
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "`generator` must make finite images. Received: NaN or infinity in the "
+                f"batch that starts at image {start}"
+            )
+        yield images.to_uint8(values), None if labels is None else labels[part]

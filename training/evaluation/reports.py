@@ -1,0 +1,117 @@
+"""Results of evaluations in a run's folder: JSON files and TensorBoard's curves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from training.files import write_json
+from training.run_folder import RunFolder
+
+FOLDER = "scores"
+# What must be equal for two scores to compare.
+CONDITIONS = (
+    "extractor",
+    "graph",
+    "resize",
+    "data",
+    "split",
+    "image_shape",
+    "n_real",
+    "n_fake",
+    "splits",
+    "split_size",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """One evaluation: the scores and all that they rest on.
+
+    Attributes:
+        step: Updates of G behind the generator.
+        weights: `"last"`, `"ema"` or `"best"`: which of the run's generators.
+        scores: Score → value.
+        conditions: What must be equal for two scores to compare: extractor, graph
+            (its identity), resize, data, split, image_shape, n_real, n_fake, splits,
+            split_size.
+        seed: Seed of the latents.
+        versions: Software → version.
+        protocol: The protocol's name.
+        real_against_real: The same scores of real images in place of generated ones.
+        seconds: How long it took.
+    """
+
+    step: int
+    weights: str
+    scores: dict[str, float]
+    conditions: dict[str, Any]
+    seed: int
+    versions: dict[str, str]
+    protocol: str
+    real_against_real: dict[str, float] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if set(self.conditions) != set(CONDITIONS):
+            raise ValueError(
+                f"`conditions` must hold {sorted(CONDITIONS)}. "
+                f"Received: {sorted(self.conditions)}"
+            )
+
+    @property
+    def series(self) -> str:
+        """Name of the reports that differ from this one in the step alone."""
+        return f"{self.conditions['extractor']}-{self.protocol}-{self.weights}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the JSON file."""
+        return f"step-{self.step:08d}-{self.series}.json"
+
+
+def save_report(folder: RunFolder, report: Report) -> Path:
+    """Writes a report to the run's folder, and its series' curve for TensorBoard.
+
+    A report of the same step and series is replaced, and the curve is written anew from
+    all the series' reports, so no point comes twice.
+
+    Returns:
+        The JSON file's path.
+    """
+    path = folder.path / FOLDER / report.file_name
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, dataclasses.asdict(report))
+    curve = [r for r in load_reports(folder) if r.series == report.series]
+    events = folder.logs / f"scores-{report.series}"
+    shutil.rmtree(events, ignore_errors=True)
+    writer = tf.summary.create_file_writer(str(events))
+    with writer.as_default():
+        for point in curve:
+            for name, value in point.scores.items():
+                tag = f"scores/{name.replace(' ', '_')}"
+                tf.summary.scalar(tag, value, step=point.step)
+    writer.close()
+    return path
+
+
+def load_reports(folder: RunFolder) -> list[Report]:
+    """Returns the reports of a run, by step.
+
+    Raises:
+        ValueError: If a file is damaged.
+    """
+    reports = []
+    for path in sorted((folder.path / FOLDER).glob("step-*.json")):
+        try:
+            reports.append(Report(**json.loads(path.read_text(encoding="utf-8"))))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} is damaged: {error}. Remove it, and evaluate again."
+            ) from error
+    return sorted(reports, key=lambda report: report.step)
