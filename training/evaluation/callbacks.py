@@ -152,12 +152,13 @@ class Score(keras.callbacks.Callback):
     ) -> None:
         if self._folder is None or not self._writes or not math.isfinite(value):
             return
+        name = prefix + self._extractor.scores.frechet
         best = read_best(self._folder, prefix)
-        if best is not None and best.value <= value:
+        # A best by another extractor's score says nothing about this one's.
+        if best is not None and best.score == name and best.value <= value:
             return
         with replacing(best_generator_path(self._folder, prefix)) as temporary:
             generator.save(temporary)
-        name = prefix + self._extractor.scores.frechet
         write_json(_best_path(self._folder, prefix), vars(Best(step, name, value)))
 
 

@@ -65,11 +65,9 @@ def table(group: Group) -> str:
     rows = [["run", "step", *shown]]
     for name, report in newest.items():
         rows.append([name, str(report.step), *(_cell(report, c) for c in shown)])
-    bound = next(
-        (r.real_against_real for r in newest.values() if r.real_against_real), {}
-    )
-    if bound:
-        cells = [f"{bound[c]:.4g}" if c in bound else "" for c in shown]
+    bounds = [r.real_against_real for r in newest.values() if r.real_against_real]
+    if bounds:
+        cells = [f"{bounds[-1][c]:.4g}" if c in bounds[-1] else "" for c in shown]
         rows.append(["real against real", "", *cells])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
@@ -103,7 +101,7 @@ def plot(groups: Sequence[Group], path: Path | str) -> None:
     columns = max(map(len, panels))
     figure = Figure(figsize=(4.5 * columns, 3.6 * len(groups)), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(groups), columns, squeeze=False)
+    axes: Any = figure.subplots(len(groups), columns, squeeze=False)
     for row, (group, names) in enumerate(zip(groups, panels, strict=True)):
         for column in range(columns):
             axis = axes[row][column]

@@ -83,7 +83,7 @@ def test_other_files_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.ones(3))
     with pytest.raises(ValueError, match="must have the entry 'Conv2d_1a_3x3"):
         InceptionExtractor(tmp_path / "other.npz")
-    (tmp_path / "graph.pb").write_bytes(b"\x99not a graph")
+    (tmp_path / "graph.pb").write_bytes(b"\x0a\xffcut short")
     with pytest.raises(ValueError, match="frozen TensorFlow graph"):
         InceptionExtractor(tmp_path / "graph.pb")
     (tmp_path / "graph.pb").write_bytes(b"")

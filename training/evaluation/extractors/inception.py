@@ -115,8 +115,9 @@ def _load(path: Path) -> tuple[Callable | Network, bool]:
             "`path` must be a .pth, .npz or .pb file or a SavedModel's folder. "
             f"Received: {path}"
         )
+    state = read_state(path)
     network = inception_network()
-    load_state(network, read_state(path))
+    load_state(network, state)
 
     def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tuple(network(images, training=False))
