@@ -35,8 +35,9 @@ def fold(model: LayerOrModel) -> LayerOrModel:
 
     Raises:
         TypeError: if `model` is no layer.
-        ValueError: if `model` is not built, or is not rebuilt by its config with the
-            same weights.
+        ValueError: if `model` is not built, is not rebuilt by its config with the
+            same weights, or uses a layer both inside a wrapper and elsewhere, so that
+            it would need two kernels.
 
     Example:
 
@@ -56,6 +57,7 @@ def fold(model: LayerOrModel) -> LayerOrModel:
             "data or `build(input_shape)` first."
         )
     layers = model._flatten_layers()
+    _check_wrapped_once(model, layers)
     classes = {type(layer).__name__: type(layer) for layer in layers}
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)
@@ -68,6 +70,22 @@ def fold(model: LayerOrModel) -> LayerOrModel:
         _build_like(model, plain)
     _copy_weights(model, plain, layers)
     return plain
+
+
+def _check_wrapped_once(
+    model: keras.layers.Layer, layers: list[keras.layers.Layer]
+) -> None:
+    for wrapper in layers:
+        if not isinstance(wrapper, Reparameterization):
+            continue
+        for parent in layers:
+            if parent is not wrapper and wrapper.layer in parent._layers:
+                raise ValueError(
+                    f"`model` {model.name!r} can't be folded: its layer "
+                    f"{wrapper.layer.name!r} is used with the kernel that "
+                    f"{wrapper.name!r} makes and also by {parent.name!r} without it. "
+                    "Share the wrapper instead of the layer inside."
+                )
 
 
 def _build_like(model: keras.layers.Layer, plain: keras.layers.Layer) -> None:
@@ -96,8 +114,7 @@ def _copy_weights(
         raise ValueError(
             f"`model` {model.name!r} can't be folded: rebuilt from its config it has "
             f"weights of shapes {plain_shapes}, but {shapes} were expected. Does "
-            "`get_config` return all that the constructor needs, and is no layer "
-            "wrapped twice?"
+            "`get_config` return all that the constructor needs?"
         )
     for source, target in zip(sources, plain.weights, strict=True):
         target.assign(folded.get(id(source), source))

@@ -217,7 +217,7 @@ def find_kernels(layer: keras.layers.Layer) -> list[Kernel]:
             rank = len(variable.shape)
             axes = axes(owner) if callable(axes) else axes
             axes = tuple(sorted(axis % rank for axis in axes))
-            name = _relative_name(variable, layer)
+            name = _unique(_relative_name(variable, layer), kernels)
             kernels.append(Kernel(name, variable, axes, owner.variable_dtype))
     if not kernels:
         raise ValueError(
@@ -261,6 +261,13 @@ def _kernel_attributes(owner: keras.layers.Layer) -> dict[str, OutputAxes]:
 def _relative_name(variable: keras.Variable, layer: keras.layers.Layer) -> str:
     _, found, rest = f"/{variable.path}".rpartition(f"/{layer.name}/")
     return rest if found else variable.path
+
+
+def _unique(name: str, kernels: list[Kernel]) -> str:
+    # Layers inside a layer may have the same name.
+    names = {kernel.name for kernel in kernels}
+    numbered = (f"{name}_{i}" for i in range(1, len(kernels) + 1))
+    return next(n for n in (name, *numbered) if n not in names)
 
 
 def _refuse_unknown(layer: keras.layers.Layer, kernels: list[Kernel]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from sn_keras.kernels import Kernel
@@ -15,8 +16,8 @@ class NormDivision(Reparameterization):
     """Runs a layer with `W / norm(W)`, or `γ · W / norm(W)`, in place of its kernel.
 
     Subclasses say what the norm is: one number for the kernel, or one a row of its
-    `d_out × d_in` matrix. A norm of zero divides by one, so that a kernel of zeros
-    stays one and its gradient is finite.
+    `d_out × d_in` matrix. A norm of zero, or too small to have a reciprocal, divides
+    by one, so that a kernel of zeros stays one and its gradient is finite.
 
     Args:
         layer: the `keras.layers.Layer` to wrap.
@@ -64,7 +65,7 @@ class NormDivision(Reparameterization):
 
     def transform(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
         norm = self.norm(index, kernel, value, training)
-        scale = 1 / ops.where(ops.equal(norm, 0), ops.ones_like(norm), norm)
+        scale = _reciprocal(norm, float(np.finfo(kernel.state_dtype).tiny))
         if self.gamma:
             scale = scale * ops.cast(self._gammas[index], kernel.state_dtype)
         if len(norm.shape) == 0:
@@ -73,3 +74,14 @@ class NormDivision(Reparameterization):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gamma": self.gamma}
+
+
+def _reciprocal(norm: Any, tiny: float) -> Any:
+    """Returns `1 / norm`, or 1 where `norm` is closer to zero than `tiny`."""
+    is_zero = ops.less(ops.abs(norm), tiny)
+    norm = ops.where(is_zero, ops.ones_like(norm), norm)
+    # The derivative of a plain `1 / norm` holds `1 / norm²`, which leaves the range
+    # of float32 for norms below 1e-19 or above 1e19. Here it is taken at a number
+    # near 1; the factors before and after it are constants.
+    inverse = 1 / ops.stop_gradient(norm)
+    return inverse / (norm * inverse)

@@ -23,6 +23,11 @@ _unwrapping: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "sn_keras_unwrapping", default=False
 )
 
+# The wrapper whose `__call__` is under way; see `Reparameterization.call`.
+_called: contextvars.ContextVar[Any] = contextvars.ContextVar(
+    "sn_keras_called", default=None
+)
+
 
 @contextlib.contextmanager
 def unwrapping() -> Iterator[None]:
@@ -189,17 +194,19 @@ class Reparameterization(keras.layers.Wrapper):
     # What Keras calls.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        token = _called.set(self)
         if not self.built and not self.layer.built:
             # Keras hands `build` the shape of the first argument alone, but an
             # attention layer is built from several. A symbolic call builds any layer.
             # In a closure, because Keras would track tensors in an attribute.
             specs = keras.tree.map_structure(_spec, (args, kwargs))
             self._build_layer = lambda: self.layer(*specs[0], **specs[1])
-            try:
-                return super().__call__(*args, **kwargs)
-            finally:
+        try:
+            return super().__call__(*args, **kwargs)
+        finally:
+            _called.reset(token)
+            if self._build_layer is not None:
                 self._build_layer = None
-        return super().__call__(*args, **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
         if not self.layer.built:
@@ -218,6 +225,10 @@ class Reparameterization(keras.layers.Wrapper):
     def call(
         self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any
     ) -> Any:
+        if _called.get() is not self:
+            # `TimeDistributed` passes `__call__` by, which would leave its autocast
+            # scope in force and round the kernel before its norm is taken.
+            return self(inputs, *args, training=training, **kwargs)
         substitutes = self.substitutes(bool(training))
         scope = _Substitution(substitutes)
         if training is not None:
@@ -291,15 +302,22 @@ def effective_kernels(layer: keras.layers.Layer) -> dict[int, Any]:
         inference. Kernels that no wrapper replaces are left out.
     """
     values: dict[int, Any] = {}
+    outer: list[tuple[Reparameterization, dict[int, Any]]] = []
+    # Layers come outermost first, so a wrapper inside a wrapper reads what the outer
+    # one made of the kernel, as it does in a forward pass. A wrapper beside it, around
+    # the same layer, does not.
     for wrapper in layer._flatten_layers():
         if not isinstance(wrapper, Reparameterization):
             continue
-        # Layers come outermost first, so a wrapper inside a wrapper reads what the
-        # outer one made of the kernel, as it does in a forward pass.
+        seen: dict[int, Any] = {}
+        for other, made in outer:
+            if wrapper in other.layer._flatten_layers():
+                seen.update(made)
         inner = wrapper.layer.weights
-        with _Substitution([(w, values[id(w)]) for w in inner if id(w) in values]):
-            made = wrapper.substitutes(training=False)
-        values.update({id(kernel): value for kernel, value in made})
+        with _Substitution([(w, seen[id(w)]) for w in inner if id(w) in seen]):
+            substitutes = wrapper.substitutes(training=False)
+        outer.append((wrapper, {id(kernel): value for kernel, value in substitutes}))
+        values.update(outer[-1][1])
     return values
 
 

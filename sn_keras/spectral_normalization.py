@@ -88,15 +88,7 @@ class SpectralNormalization(NormDivision):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        if (
-            not isinstance(power_iterations, int)
-            or isinstance(power_iterations, bool)
-            or power_iterations < 1
-        ):
-            raise ValueError(
-                "`power_iterations` must be an integer of 1 or more. "
-                f"Received: power_iterations={power_iterations!r}"
-            )
+        _check_iterations(power_iterations)
         super().__init__(layer, gamma=gamma, **kwargs)
         self.power_iterations = power_iterations
         self.seed = seed
@@ -178,7 +170,12 @@ class SpectralNormalization(NormDivision):
 
         Args:
             power_iterations: how many iterations, 1 or more.
+
+        Raises:
+            ValueError: if `power_iterations` is not a positive integer, or the layer
+                is not built.
         """
+        _check_iterations(power_iterations)
         for index, kernel, value in self._values():
             self._iterate(index, kernel, value, power_iterations)
 
@@ -198,6 +195,18 @@ class SpectralNormalization(NormDivision):
     def get_config(self) -> dict[str, Any]:
         config = {"power_iterations": self.power_iterations, "seed": self.seed}
         return {**super().get_config(), **config}
+
+
+def _check_iterations(power_iterations: Any) -> None:
+    if (
+        not isinstance(power_iterations, int)
+        or isinstance(power_iterations, bool)
+        or power_iterations < 1
+    ):
+        raise ValueError(
+            "`power_iterations` must be an integer of 1 or more. "
+            f"Received: power_iterations={power_iterations!r}"
+        )
 
 
 def _largest_singular(matrix_t: Any) -> tuple[Any, Any]:
