@@ -1,0 +1,134 @@
+"""From a source to batches of floats: the paper's scaling and dequantization noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from training.data.sources import DataSource
+
+# Decorrelates the noise from the order of the images, which has the same seed.
+_NOISE = 0x015E
+
+
+def make_dataset(
+    source: DataSource,
+    batch_size: int,
+    seed: int,
+    start: int = 0,
+    worker_index: int = 0,
+    num_workers: int = 1,
+) -> tf.data.Dataset:
+    """Returns an endless dataset of batches of images in [−1, 1].
+
+    A byte x becomes `x / 128 - 1 + n` with `n ~ U(0, 1/128)`, drawn anew in each
+    epoch: the preprocessing of Miyato et al. (2018), which lands in [−1, 1].
+
+    The image at a position of the stream, and its noise, depend on the seed and the
+    position alone, not on the batch size. So a run that stopped after `k` images is
+    carried on with `start=k`. No image comes twice in an epoch, which is any `n`
+    positions from a multiple of `n = len(source)` on; batches run on over its end.
+
+    With several workers each gets its own share of every global batch, and an element
+    of what this function returns joins a worker's shares of `num_workers` successive
+    global batches. `tf.distribute` cuts such an element back into shares: step `i` of
+    all workers together takes global batch `i`, in its order.
+
+    Args:
+        source: where the images come from, see `load`.
+        batch_size: the images in an element, over all workers and replicas.
+        seed: of the order and the noise, in [0, 2³¹).
+        start: how many images of the stream to leave out.
+        worker_index: which worker this is, from 0.
+        num_workers: how many workers there are; a divisor of `batch_size`.
+
+    Returns:
+        A dataset of float32 images of shape `(batch_size, height, width, channels)`,
+        or, if the source has labels, of pairs of them with int32 labels of shape
+        `(batch_size,)`.
+
+    Raises:
+        TypeError: if `source` is none, or a number is no integer.
+        ValueError: if a number is out of its range.
+
+    Example:
+
+    ```python
+    dataset = make_dataset(load("mnist5k", image_size=32), batch_size=64, seed=0)
+    images, labels = next(iter(dataset))
+    ```
+    """
+    if not isinstance(source, DataSource):
+        raise TypeError(
+            "`source` must be a DataSource, such as `load` returns. "
+            f"Received: source of type {type(source).__name__}"
+        )
+    _check("batch_size", batch_size, 1, 2**31)
+    _check("seed", seed, 0, 2**31)
+    _check("start", start, 0, 2**62)
+    _check("num_workers", num_workers, 1, 2**31)
+    _check("worker_index", worker_index, 0, num_workers)
+    if batch_size % num_workers:
+        raise ValueError(
+            f"`batch_size` must be a multiple of `num_workers`, {num_workers}. "
+            f"Received: batch_size={batch_size}"
+        )
+    share = batch_size // num_workers
+    blocks = source.blocks(
+        seed, start + worker_index * share, share, batch_size, num_workers
+    )
+
+    def convert(first: tf.Tensor, images: tf.Tensor, *labels: tf.Tensor) -> Any:
+        noise = tf.concat(
+            [
+                _noise(seed, first + block * batch_size, share, source.image_shape)
+                for block in range(num_workers)
+            ],
+            axis=0,
+        )
+        images = (tf.cast(images, tf.float32) + noise) * (1 / 128) - 1
+        images = tf.ensure_shape(images, [batch_size, *source.image_shape])
+        return (images, tf.ensure_shape(labels[0], [batch_size])) if labels else images
+
+    dataset = blocks.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
+    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    options = tf.data.Options()
+    policies = tf.data.experimental.AutoShardPolicy
+    options.experimental_distribute.auto_shard_policy = (
+        policies.DATA if num_workers == 1 else policies.OFF
+    )
+    options.deterministic = True
+    return dataset.apply(endless).prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _noise(
+    seed: int, first: tf.Tensor, count: int, image_shape: tuple[int, int, int]
+) -> tf.Tensor:
+    """Returns U[0, 1) for `count` positions of the stream from `first` on.
+
+    Philox is a function of a key and a counter that yields four floats a count. An
+    image owns as many counts as it has pixels by four, so that one call makes a whole
+    batch, and yet each image's noise is its own.
+    """
+    height, width, channels = image_shape
+    values = height * width * channels
+    counts = -(-values // 4)
+    key, _ = tf.raw_ops.StatelessRandomGetKeyCounter(seed=[seed, _NOISE])
+    low = tf.cast(first * counts, tf.uint64)
+    uniform = tf.raw_ops.StatelessRandomUniformV2(
+        shape=[count, counts * 4],
+        key=key,
+        counter=tf.stack([low, tf.zeros_like(low)]),
+        alg=1,  # Philox, on every device
+    )
+    return tf.reshape(uniform[:, :values], [count, height, width, channels])
+
+
+def _check(name: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"`{name}` must be an integer. Received: {name}={value!r}")
+    if not low <= value < high:
+        raise ValueError(
+            f"`{name}` must be an integer in [{low}, {high}). Received: {name}={value}"
+        )

