@@ -13,6 +13,9 @@ from collections.abc import Sequence
 COMMANDS: dict[str, str] = {
     "fit": "train a GAN in a folder, or carry on with one",
     "sample": "draw images from a run's generator",
+    "evaluate": "score a run's generator: FID, Inception score and others",
+    "compare": "hold the scores of several runs side by side",
+    "classifier": "train the classifier that FCD and CS rest on",
     "presets": "list what there is to train",
     "experiment": "make a figure or table of the paper",
     "launch": "run a command in several worker processes on this machine",
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return module.run(parsed) or 0
     except KeyboardInterrupt:
         return 130
-    except (ValueError, TypeError, RuntimeError, OSError) as error:
+    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -71,7 +71,8 @@ def _write(path: Path, key: str, extracted: Extracted) -> None:
 
 
 def _read(path: Path, key: str) -> Extracted:
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here: numpy leaves the file open if it finds it cut short.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         content = dict(archive)
     arrays = {field: content[field] for field in _FIELDS if field in content}
     if str(content["key"]) != key:

@@ -25,7 +25,7 @@ def read_state(path: Path) -> dict[str, NDArray]:
     """
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
                 return dict(archive)
         try:
             import torch
