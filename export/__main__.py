@@ -14,6 +14,15 @@ from collections.abc import Sequence
 from export import api, litert
 from export.errors import ConversionError, VerificationError
 
+_EXPECTED = (
+    ValueError,
+    TypeError,
+    OSError,
+    ImportError,
+    ConversionError,
+    VerificationError,
+)
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -64,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         help="latents that int8-full is calibrated on; default: 128",
     )
     parser.add_argument(
+        "--min-psnr",
+        type=float,
+        metavar="DB",
+        help="fail below this PSNR against Keras; default: a bound for each precision",
+    )
+    parser.add_argument(
         "--num-classes",
         type=int,
         metavar="N",
@@ -86,9 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             calibration_samples=options.calibration_samples,
             num_classes=options.num_classes,
+            min_psnr=options.min_psnr,
             report=lambda line: print(line, flush=True),
         )
-    except (ValueError, TypeError, OSError, ConversionError, VerificationError) as e:
+    except _EXPECTED as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
     print(f"exported to {options.output}")

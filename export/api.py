@@ -9,14 +9,18 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
-import tensorflow as tf
-
-import sn_keras
-from export import folders, generators, litert, saved_model, verification
+from export import (
+    folders,
+    generators,
+    litert,
+    metadata,
+    onnx_file,
+    saved_model,
+    verification,
+)
 from export.errors import VerificationError
 
-FORMATS = ("saved_model", "litert")
+FORMATS = ("saved_model", "litert", "onnx")
 
 
 def export_generator(
@@ -29,6 +33,7 @@ def export_generator(
     seed: int = 0,
     calibration_samples: int = 128,
     num_classes: int | None = None,
+    min_psnr: float | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[verification.Difference]:
     """Writes a generator in formats that need no Keras, and checks each file.
@@ -40,9 +45,9 @@ def export_generator(
     Args:
         generator: a `.keras` file, a run's folder, or a Keras model.
         output: folder to write.
-        formats: of `saved_model`, `litert`. Defaults to both.
+        formats: of `saved_model`, `litert`, `onnx`. Defaults to the first two.
         precisions: of `float32`, `float16`, `int8-dynamic`, `int8-full`, for LiteRT;
-            a SavedModel is float32. Defaults to float32.
+            the other formats are float32. Defaults to float32.
         batch_sizes: for LiteRT, whose files have a signature for each. Defaults to 1
             and 16.
         overwrite: whether an earlier export in `output` may be replaced. Defaults to
@@ -53,6 +58,8 @@ def export_generator(
             to 128.
         num_classes: for a conditional generator whose layers and configuration don't
             tell.
+        min_psnr: the least PSNR in dB against Keras that every file must reach, in
+            place of the bounds in `verification.BOUNDS`. Defaults to None.
         report: takes a line of text as work goes on. Defaults to nothing.
 
     Returns:
@@ -75,42 +82,61 @@ def export_generator(
     _check_choice("formats", formats, FORMATS)
     _check_choice("precisions", precisions, litert.PRECISIONS)
     _check_sizes(batch_sizes)
+    if "onnx" in formats:
+        onnx_file.check_available()
     target = pathlib.Path(output)
     folders.check_target(target, overwrite)
     loaded = generators.load(generator, num_classes)
     differences = []
     with folders.replaced(target, overwrite) as folder:
-        if "saved_model" in formats:
-            report("writing saved_model")
-            path = folder / "saved_model"
-            saved_model.write(loaded, path)
+        for name, format, precision in _files(formats, precisions):
+            report(f"writing {name}")
+            path = folder / name
+            sizes: Sequence[int] = (1, 3, 16)  # the batch is open
+            if format == "saved_model":
+                saved_model.write(loaded, path)
+            elif format == "onnx":
+                onnx_file.write(loaded, path)
+            else:
+                sizes = batch_sizes
+                path.write_bytes(
+                    litert.convert(loaded, precision, sizes, calibration_samples, seed)
+                )
             differences.append(
                 verification.compare(
-                    path, "saved_model", "float32", loaded, (1, 3, 16), seed
+                    path, format, precision, loaded, sizes, seed, min_psnr
                 )
             )
-        if "litert" in formats:
-            for precision in precisions:
-                path = folder / f"generator-{precision}.tflite"
-                report(f"writing {path.name}")
-                content = litert.convert(
-                    loaded, precision, batch_sizes, calibration_samples, seed
-                )
-                path.write_bytes(content)
-                differences.append(
-                    verification.compare(
-                        path, "litert", precision, loaded, batch_sizes, seed
-                    )
-                )
         report(verification.table(differences))
         failed = [one.file for one in differences if not one.passed]
         if failed:
             raise VerificationError(
-                f"{', '.join(failed)}: further from Keras than the bound. Nothing was "
-                "written."
+                f"{', '.join(failed)}: further from Keras than the bound. {target} "
+                "is as it was."
             )
-        _write_manifest(folder, loaded, differences)
+        manifest = {
+            **metadata.describe(loaded),
+            "batch_sizes": list(batch_sizes),
+            "files": [dataclasses.asdict(one) for one in differences],
+        }
+        text = json.dumps(manifest, indent=2)
+        (folder / folders.MANIFEST).write_text(text + "\n", encoding="utf-8")
     return differences
+
+
+def _files(
+    formats: Sequence[str], precisions: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """Returns name, format and precision of each file."""
+    files = []
+    if "saved_model" in formats:
+        files.append(("saved_model", "saved_model", "float32"))
+    if "onnx" in formats:
+        files.append(("generator.onnx", "onnx", "float32"))
+    if "litert" in formats:
+        for one in precisions:
+            files.append((f"generator-{one}.tflite", "litert", one))
+    return files
 
 
 def _check_choice(name: str, chosen: Sequence[str], known: Sequence[str]) -> None:
@@ -131,25 +157,3 @@ def _check_sizes(batch_sizes: Sequence[int]) -> None:
             "`batch_sizes` must be different integers between 1 and 4096, one or more. "
             f"Received: batch_sizes={batch_sizes!r}"
         )
-
-
-def _write_manifest(
-    folder: pathlib.Path,
-    generator: generators.Generator,
-    differences: Sequence[verification.Difference],
-) -> None:
-    manifest = {
-        "sn_keras": sn_keras.__version__,
-        "keras": keras.__version__,
-        "tensorflow": tf.__version__,
-        "latent_dim": generator.latent_dim,
-        "image_shape": list(generator.image_shape),
-        "num_classes": generator.num_classes,
-        "class_names": list(generator.class_names),
-        "inputs": "latents drawn from N(0, 1)",
-        "outputs": "images in [-1, 1]; uint8 is round((x + 1) * 127.5)",
-        "config": generator.config,
-        "files": [dataclasses.asdict(one) for one in differences],
-    }
-    text = json.dumps(manifest, indent=2, default=str)
-    (folder / folders.MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -191,21 +191,25 @@ def _describe(
             f"{name} is no generator: images must have 1 or 3 channels on the last "
             f"axis. Received: outputs of shape {tuple(output.shape)}"
         )
+    # What a run writes about its generator.
+    told = config.get("generator") or {}
     known: int | None = None
     if "labels" in order:
-        known = num_classes or config.get("num_classes") or _classes_of_layers(model)
+        known = num_classes or told.get("num_classes") or _classes_of_layers(model)
         if not known:
             raise ValueError(
                 "`num_classes` must be given: neither the configuration nor a layer "
                 f"of {name} tells how many classes there are."
             )
-    names = tuple(str(entry) for entry in config.get("class_names") or ())
+    names = tuple(str(entry) for entry in told.get("class_names") or ())
     if known is None or len(names) != known:
         names = ()
     height, width, channels = (int(size) for size in output.shape[1:])
     # Anew from its tensors, so that the inputs are a plain list in the order above
     # and not, say, a dictionary.
-    plain = sn_keras.fold(keras.Model(model.inputs, output, name=model.name))
+    plain = _in_float32(
+        sn_keras.fold(keras.Model(model.inputs, output, name=model.name))
+    )
     return Generator(
         model=plain,
         latent_dim=int(latents.shape[-1]),
@@ -215,6 +219,22 @@ def _describe(
         config=config,
         source=name,
     )
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    """Returns a model that computes in float32, whatever policy it was trained with.
+
+    A mixed policy speeds training up; it is no property of the weights.
+    """
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _input_order(model: keras.Model) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from export import saved_model, signatures
+from export import metadata, saved_model, signatures, simplification
 from export.errors import ConversionError
 from export.generators import Generator
 from export.quiet import quiet
@@ -53,6 +55,13 @@ def convert(
             f"`precision` must be one of {list(PRECISIONS)}. "
             f"Received: precision={precision!r}"
         )
+    if precision == "int8-full" and calibration_samples < 1:
+        raise ValueError(
+            "`calibration_samples` must be 1 or more: int8-full takes latents to "
+            f"calibrate with. Received: calibration_samples={calibration_samples!r}"
+        )
+    model = simplification.simplify(generator.model, phases=True)
+    generator = dataclasses.replace(generator, model=model)
     functions = {
         signature_name(size): signatures.generate(generator, size)
         for size in batch_sizes
@@ -77,19 +86,45 @@ def convert(
             )
         try:
             with quiet():
-                return converter.convert()
+                content = converter.convert()
         except Exception as error:  # the converter's own type is not public
             raise ConversionError(
                 f"{generator.source} can't be written as a `.tflite` file with "
-                f"built-in ops: {error}"
+                f"built-in ops: {_reason(str(error), generator)}"
             ) from error
+    return metadata.embed(content, metadata.describe(generator))
+
+
+def _reason(message: str, generator: Generator) -> str:
+    """Returns which op of which layer the converter's message is about."""
+    ops = re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", message)
+    if not ops:
+        return message.strip().splitlines()[0] if message.strip() else "no reason given"
+    reasons = []
+    for op in dict.fromkeys(ops):
+        paths = re.findall(rf'"([^"@]*/{op.removeprefix("tf.")}\w*)@', message)
+        layers = dict.fromkeys(_layer(path, generator) or path for path in paths)
+        of = f" of layer {', '.join(map(repr, layers))}" if layers else ""
+        reasons.append(f"LiteRT has no built-in op for {op}{of}")
+    return "; ".join(reasons) + "."
+
+
+def _layer(path: str, generator: Generator) -> str | None:
+    """Returns the layer that the name of a graph's operation begins with."""
+    names = [layer.name for layer in generator.model.layers]
+    for part in path.split("/"):
+        for name in (part, re.sub(r"_\d+$", "", part)):
+            if name in names:
+                return name
+    return None
 
 
 def _calibration(
     generator: Generator, batch_sizes: Sequence[int], samples: int, seed: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
+    samples = max(samples, *batch_sizes)
     drawn = generator.draw(samples, seed)
     for size in batch_sizes:
-        for start in range(0, max(samples - size, 0) + 1, size):
+        for start in range(0, samples - size + 1, size):
             batch = {name: value[start : start + size] for name, value in drawn.items()}
             yield signature_name(size), batch

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from export import signatures
+from export import signatures, simplification
 from export.generators import Generator
 
 
@@ -23,6 +24,8 @@ def write(generator: Generator, path: pathlib.Path) -> None:
         generator: the generator.
         path: folder to write; made anew.
     """
+    model = simplification.simplify(generator.model)
+    generator = dataclasses.replace(generator, model=model)
     functions = {
         "serving_default": signatures.generate(generator),
         "sample": signatures.sample(generator),

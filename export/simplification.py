@@ -1,0 +1,180 @@
+"""The same function with fewer operations: what inference doesn't need is folded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+import sn_keras
+from export.phases import PhaseConvolution
+
+# Layers that batch norm folds into, and the axis of their kernel that counts outputs.
+_OUTPUT_AXIS: dict[type, int] = {
+    keras.layers.Dense: -1,
+    keras.layers.Conv1D: -1,
+    keras.layers.Conv2D: -1,
+    keras.layers.Conv1DTranspose: -2,
+    keras.layers.Conv2DTranspose: -2,
+}
+
+
+class Nothing(keras.layers.Layer):
+    """Returns its input, whatever else the layer that it stands for was given."""
+
+    def call(self, inputs: Any, **others: Any) -> Any:
+        """Returns `inputs`."""
+        return inputs
+
+
+class ClassAffine(keras.layers.Layer):
+    """`x · scale[label] + shift[label]`: conditional batch norm in inference.
+
+    Args:
+        scale: a row for each class.
+        shift: a row for each class.
+        name: the layer's name.
+    """
+
+    def __init__(self, scale: np.ndarray, shift: np.ndarray, name: str):
+        super().__init__(name=name)
+        self.scale = self.add_weight(shape=scale.shape, name="scale")
+        self.shift = self.add_weight(shape=shift.shape, name="shift")
+        self.scale.assign(scale)
+        self.shift.assign(shift)
+
+    def build(self, *shapes: Any) -> None:
+        """All weights are there already."""
+
+    def call(self, inputs: Any, labels: Any, **others: Any) -> Any:
+        """Returns `inputs` scaled and shifted by class."""
+        shape = (-1, *[1] * (len(inputs.shape) - 2), self.scale.shape[-1])
+        scale = keras.ops.reshape(keras.ops.take(self.scale, labels, axis=0), shape)
+        shift = keras.ops.reshape(keras.ops.take(self.shift, labels, axis=0), shape)
+        return inputs * scale + shift
+
+
+def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
+    """Returns a model of equal output in inference, made for inference alone.
+
+    - A batch norm right after a convolution, transposed convolution or dense layer is
+      folded into its kernel and bias: `W · γ/√(σ² + ε)` and
+      `(b − μ) · γ/√(σ² + ε) + β`.
+    - Conditional batch norm becomes one scale and one shift a class.
+    - Dropout and its like go.
+
+    Layers inside nested models are left as they are.
+
+    Args:
+        model: a Functional or Sequential model; not changed.
+        phases: whether transposed convolutions become `PhaseConvolution`s, which is
+            what LiteRT runs fastest. Defaults to False.
+    """
+    folded = _foldable(model)
+    producers = {id(producer): norm for norm, producer in folded.values()}
+    values: dict[str, list[np.ndarray]] = {}
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if id(layer) in folded or _idle(layer):
+            return Nothing(name=layer.name)
+        if type(layer) is sn_keras.ConditionalBatchNormalization and _last_axis(layer):
+            return ClassAffine(*_class_affine(layer), name=layer.name)
+        config = layer.get_config()
+        values[layer.name] = [_numpy(weight) for weight in layer.weights]
+        if id(layer) in producers:
+            config["use_bias"] = True
+            values[layer.name] = _fold(layer, producers[id(layer)])
+        if phases and PhaseConvolution.can_replace(layer):
+            return PhaseConvolution(config)
+        return layer.__class__.from_config(config)
+
+    simple = keras.models.clone_model(model, clone_function=clone)
+    for name, arrays in values.items():
+        simple.get_layer(name).set_weights(arrays)
+    return simple
+
+
+def _foldable(
+    model: keras.Model,
+) -> Mapping[int, tuple[keras.layers.Layer, keras.layers.Layer]]:
+    """Returns batch norms (by id) with the layer that each one folds into."""
+    consumers: dict[int, int] = {}
+    for tensor in model.outputs:
+        consumers[id(tensor)] = consumers.get(id(tensor), 0) + 1
+    for layer in model.layers:
+        for tensor in _inputs(layer):
+            consumers[id(tensor)] = consumers.get(id(tensor), 0) + 1
+    folded = {}
+    for layer in model.layers:
+        if type(layer) is not keras.layers.BatchNormalization:
+            continue
+        inputs = _inputs(layer)
+        if len(inputs) != 1 or consumers[id(inputs[0])] != 1:
+            continue
+        producer = inputs[0]._keras_history.operation
+        if (
+            type(producer) in _OUTPUT_AXIS
+            and len(_inputs(producer)) == 1
+            and producer.activation is keras.activations.linear
+            and getattr(producer, "data_format", "channels_last") == "channels_last"
+            and _last_axis(layer)
+        ):
+            folded[id(layer)] = (layer, producer)
+    return folded
+
+
+def _inputs(layer: keras.layers.Layer) -> list[Any]:
+    """Returns the tensors that a layer is called on, over all of its calls."""
+    return [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
+
+
+def _last_axis(norm: keras.layers.Layer) -> bool:
+    rank = len(_inputs(norm)[0].shape)
+    return norm.axis in (-1, rank - 1)
+
+
+def _idle(layer: keras.layers.Layer) -> bool:
+    """Whether a layer does nothing in inference."""
+    return type(layer) in (
+        keras.layers.Dropout,
+        keras.layers.SpatialDropout2D,
+        keras.layers.GaussianNoise,
+        keras.layers.GaussianDropout,
+        keras.layers.ActivityRegularization,
+    )
+
+
+def _numpy(variable: keras.Variable) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _affine(norm: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
+    """Returns scale and shift of a batch norm, in float64."""
+    mean: np.ndarray = _numpy(norm.moving_mean).astype("float64")
+    variance: np.ndarray = _numpy(norm.moving_variance).astype("float64")
+    scale = 1.0 / np.sqrt(variance + norm.epsilon)
+    if norm.gamma is not None:
+        scale = scale * _numpy(norm.gamma)
+    shift = -mean * scale
+    if norm.beta is not None:
+        shift = shift + _numpy(norm.beta)
+    return scale, shift
+
+
+def _class_affine(norm: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
+    scale, shift = _affine(norm.normalization)
+    gamma, beta = _numpy(norm.gamma), _numpy(norm.beta)
+    return (gamma * scale).astype("float32"), (gamma * shift + beta).astype("float32")
+
+
+def _fold(layer: keras.layers.Layer, norm: keras.layers.Layer) -> list[np.ndarray]:
+    scale, shift = _affine(norm)
+    kernel = _numpy(layer.kernel)
+    shape = [1] * kernel.ndim
+    shape[_OUTPUT_AXIS[type(layer)]] = math.prod(scale.shape)
+    bias = shift + (_numpy(layer.bias) * scale if layer.use_bias else 0.0)
+    folded = kernel * scale.reshape(shape)
+    return [folded.astype(kernel.dtype), bias.astype(kernel.dtype)]
