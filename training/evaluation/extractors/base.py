@@ -69,15 +69,16 @@ class FeatureExtractor(abc.ABC):
             ValueError: If the shape isn't (n, height, width, 1 or 3) or n is 0.
         """
         images = check_images("images", images)
-        features, logits = self._graph(tf.constant(images))
+        features, logits = self._graph(images.shape[1:])(tf.constant(images))
         return features.numpy(), None if logits is None else logits.numpy()
 
-    @property
-    def _graph(self) -> Any:
-        # Made once an instance, on first use: compute needs what __init__ sets.
-        if not hasattr(self, "_compiled"):
-            self._compiled = tf.function(self.compute, reduce_retracing=True)
-        return self._compiled
+    def _graph(self, image_shape: tuple[int, ...]) -> Any:
+        """Returns `compute` for batches of any size, traced once an image shape."""
+        graphs = self.__dict__.setdefault("_graphs", {})
+        if image_shape not in graphs:
+            spec = tf.TensorSpec((None, *image_shape), tf.uint8)
+            graphs[image_shape] = tf.function(self.compute, input_signature=[spec])
+        return graphs[image_shape]
 
 
 def sha256_of_file(path: str | Path) -> str:

@@ -1,0 +1,314 @@
+"""A run's evaluation from its folder to JSON, TensorBoard, tables and the plot."""
+
+import gzip
+import json
+import struct
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training.__main__ import main
+from training.data import ArraySource
+from training.evaluation import compare
+from training.evaluation.evaluate import Evaluation, step_of
+from training.evaluation.extractors import KerasExtractor
+from training.evaluation.protocol import PROTOCOLS, Protocol
+from training.evaluation.reports import CONDITIONS, Report, load_reports, save_report
+from training.run_folder import RunFolder
+
+SMALL = Protocol("small", 60, 40, 2, 30, "test")
+
+
+def write_idx(folder, name, count, seed):
+    """Bright squares in one of three corners of 12 px images, as IDX files."""
+    random = np.random.RandomState(seed)
+    labels = (np.arange(count) % 3).astype(np.uint8)
+    images = random.randint(0, 60, (count, 12, 12)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        row, column = divmod(int(label), 2)
+        image[row * 6 : row * 6 + 6, column * 6 : column * 6 + 6] += 120
+    shapes = {"images-idx3": (images, 3), "labels-idx1": (labels, 1)}
+    for kind, (values, rank) in shapes.items():
+        header = struct.pack(f">4B{rank}I", 0, 0, 8, rank, *values.shape)
+        with gzip.open(folder / f"{name}-{kind}-ubyte.gz", "wb") as file:
+            file.write(header + values.tobytes())
+
+
+def generator(conditional, seed=0):
+    latents = keras.Input((4,), name="latents")
+    inputs, x = latents, latents
+    if conditional:
+        labels = keras.Input((), dtype="int32", name="labels")
+        inputs = [latents, labels]
+        x = keras.layers.Add()([x, keras.layers.Embedding(3, 4)(labels)])
+    x = keras.layers.Dense(
+        144, "tanh", kernel_initializer=keras.initializers.GlorotUniform(seed)
+    )(x)
+    return keras.Model(inputs, keras.layers.Reshape((12, 12, 1), name="images")(x))
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Makes run folders as `fit` leaves them, on a data set of IDX files."""
+    data = tmp_path / "data"
+    data.mkdir()
+    write_idx(data, "train", 150, seed=0)
+    write_idx(data, "t10k", 90, seed=1)
+
+    def make(name="a", conditional=False, seed=0):
+        folder = RunFolder(tmp_path / name)
+        folder.open(
+            {
+                "preset": {"data": f"idx:{data}", "name": "toy"},
+                "data": {"image_shape": [12, 12, 1], "num_classes": 3},
+                "generator": {
+                    "latent_dim": 4,
+                    "num_classes": 3 if conditional else None,
+                },
+            }
+        )
+        generator(conditional, seed).save(folder.generator)
+        (folder.checkpoints / "step-00000300.npz").write_bytes(b"")
+        (folder.checkpoints / "step-00000700.npz").write_bytes(b"")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def pixels():
+    """Four features, the quarters' means, and three logits."""
+    images = keras.Input((12, 12, 1))
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(6)(images))
+    dense = keras.layers.Dense(
+        3, kernel_initializer=keras.initializers.GlorotUniform(seed=0)
+    )
+    return KerasExtractor(keras.Model(images, [x, dense(x)]), "quarters")
+
+
+def sources(folder):
+    from training.evaluation.real_images import run_source
+
+    return run_source(folder, "test"), run_source(folder, "train")
+
+
+def test_protocols_are_the_papers():
+    paper, large = PROTOCOLS["paper"], PROTOCOLS["50k"]
+    assert (paper.n_real, paper.n_fake, paper.split) == (10_000, 5_000, "test")
+    assert (paper.splits, paper.split_size, paper.generated) == (10, 5_000, 50_000)
+    assert (large.n_real, large.n_fake, large.split) == (50_000, 50_000, "train")
+
+
+def test_report_holds_scores_and_all_they_rest_on(make_run, pixels, tmp_path):
+    folder = make_run()
+    real, others = sources(folder)
+    evaluation = Evaluation(
+        pixels, SMALL, real, others, cache=tmp_path / "cache", batch_size=16
+    )
+    report = evaluation.score_run(folder)
+    assert set(report.scores) == {
+        "FD-quarters",
+        "PS-quarters",
+        "PS-quarters deviation",
+        "KD-quarters",
+        "KD-quarters deviation",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "MS-SSIM",
+    }
+    assert report.step == 700 and report.weights == "last"
+    conditions = report.conditions
+    assert conditions["n_real"] == 60 and conditions["n_fake"] == 40
+    assert conditions["split"] == "test" and conditions["image_shape"] == [12, 12, 1]
+    assert conditions["graph"] == pixels.identity
+    assert {"keras", "tensorflow", "sn_keras"} <= set(report.versions)
+    # Real images stand much nearer to real ones than random generators' do.
+    assert report.real_against_real["FD-quarters"] < report.scores["FD-quarters"] / 10
+    assert report.real_against_real["n_fake"] == 40
+
+    again = evaluation.score_run(folder)
+    assert again.scores == pytest.approx(report.scores, rel=1e-6)
+    other_seed = Evaluation(pixels, SMALL, real, seed=1, cache=tmp_path / "cache")
+    assert other_seed.score_run(folder).scores != report.scores
+
+
+def test_real_features_are_cached(make_run, pixels, tmp_path):
+    folder = make_run()
+    real, _ = sources(folder)
+    labels = []
+
+    def progress(label):
+        labels.append(label)
+        return None
+
+    for _ in range(2):
+        Evaluation(
+            pixels, SMALL, real, cache=tmp_path / "cache", progress=progress
+        ).score_run(folder)
+    assert labels == ["real images (test)", "generated images", "generated images"]
+
+
+@pytest.mark.filterwarnings("ignore:A class has")
+def test_conditional_runs_get_intra_class_scores(make_run, pixels, tmp_path):
+    folder = make_run(conditional=True)
+    real, _ = sources(folder)
+    report = Evaluation(
+        pixels, SMALL, real, intra=20, cache=tmp_path / "cache"
+    ).score_run(folder)
+    assert report.scores["intra FD-quarters"] > 0
+
+
+def test_evaluate_refuses(make_run, pixels, tmp_path):
+    folder = make_run()
+    wrong = ArraySource(np.zeros((50, 16, 16, 1), np.uint8))
+    with pytest.raises(ValueError, match="run's shape"):
+        Evaluation(pixels, SMALL, wrong, cache=tmp_path).score_run(folder)
+    real, _ = sources(folder)
+    evaluation = Evaluation(pixels, SMALL, real, cache=tmp_path)
+    with pytest.raises(ValueError, match="generator-ema.keras; .*--ema"):
+        evaluation.score_run(folder, "ema")
+    with pytest.raises(ValueError, match="`weights` must be one of"):
+        evaluation.score_run(folder, "first")
+    with pytest.raises(ValueError, match="no config.json"):
+        evaluation.score_run(RunFolder(tmp_path / "nothing"))
+
+
+def make_report(step, value, weights="last", seed=0, **conditions):
+    return Report(
+        step=step,
+        weights=weights,
+        scores={"FID": value, "IS": 7.0, "IS deviation": 0.1, "recall": 0.5},
+        conditions={name: name for name in CONDITIONS} | conditions,
+        seed=seed,
+        versions={},
+        protocol="paper",
+        real_against_real={"FID": 7.8},
+    )
+
+
+def scalars(folder):
+    """All scalars in a run's logs: (series, tag, step) → value, each once."""
+    found = {}
+    for path in sorted(folder.logs.rglob("events.out.tfevents.*")):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                key = (path.parent.name, value.tag, event.step)
+                assert key not in found
+                found[key] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def test_saved_reports_make_a_curve_without_doubles(make_run):
+    folder = make_run()
+    for report in (
+        make_report(300, 50.0),
+        make_report(700, 40.0),
+        make_report(700, 35.0, seed=1),
+        make_report(700, 30.0, "ema"),
+    ):
+        path = save_report(folder, report)
+    assert path.name == "step-00000700-extractor-paper-ema.json"
+    assert json.loads(path.read_text())["scores"]["FID"] == 30.0
+    found = scalars(folder)
+    last, ema = "scores-extractor-paper-last", "scores-extractor-paper-ema"
+    assert found[last, "scores/FID", 300] == 50.0
+    assert found[last, "scores/FID", 700] == 35.0
+    assert found[ema, "scores/FID", 700] == 30.0
+    assert found[last, "scores/IS_deviation", 700] == pytest.approx(0.1)
+    assert [report.step for report in load_reports(folder)] == [300, 700, 700]
+
+
+def test_damaged_report_is_named(make_run):
+    folder = make_run()
+    path = save_report(folder, make_report(300, 50.0))
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"step-00000300.* is damaged"):
+        load_reports(folder)
+
+
+def test_compare_keeps_apart_what_does_not_compare(make_run, tmp_path, capsys):
+    first, second = make_run("a"), make_run("b")
+    save_report(first, make_report(300, 50.0))
+    save_report(first, make_report(700, 40.0))
+    save_report(first, make_report(700, 38.0, "ema"))
+    save_report(second, make_report(700, 30.5))
+    save_report(second, make_report(900, 12.0, extractor="other", n_fake=50_000))
+    groups = compare.group_reports([first, second])
+    assert len(groups) == 2
+    assert list(groups[0].runs) == ["a", "a (ema)", "b"]
+    plot = tmp_path / "plots" / "scores.png"
+    assert (
+        main(["compare", str(first.path), str(second.path), "--plot", str(plot)]) == 0
+    )
+    text = capsys.readouterr().out
+    assert "7 ± 0.1" in text and "30.5" in text and "real against real" in text
+    assert "don't compare" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["a", "700", "40", "7", "±", "0.1", "0.5"] in rows
+    assert ["a", "(ema)", "700", "38", "7", "±", "0.1", "0.5"] in rows
+    assert plot.read_bytes().startswith(b"\x89PNG") and plot.stat().st_size > 5000
+
+
+def test_compare_needs_reports(make_run, capsys):
+    assert main(["compare", str(make_run().path)]) == 1
+    assert "must have been scored" in capsys.readouterr().err
+
+
+def test_step_of_a_run_without_checkpoints(tmp_path):
+    assert step_of(RunFolder(tmp_path)) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*covariance is singular")
+def test_command_with_the_classifier(make_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("training.evaluation.classifier.MINIMUM_STEPS", 40)
+    folder, cache = make_run(), tmp_path / "cache"
+    arguments = ["evaluate", str(folder.path), "--cache", str(cache)]
+    arguments += ["--n-fake", "60", "--splits", "2", "--split-size", "30"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    (report,) = load_reports(folder)
+    assert report.conditions["extractor"] == "classifier"
+    assert report.conditions["n_real"] == 90 and report.conditions["n_fake"] == 60
+    assert report.real_against_real["FCD"] < report.scores["FCD"]
+    assert "FCD" in printed and "FID" not in printed and "CS" in printed
+    assert "test accuracy" in printed and "n_real      90" in printed
+    assert ("scores-" + report.series, "scores/FCD", 700) in scalars(folder)
+    # The classifier comes from the cache now.
+    assert main(["classifier", str(folder.path), "--cache", str(cache)]) == 0
+    assert "Training" not in capsys.readouterr().out
+
+
+def test_command_with_a_keras_model(make_run, pixels, tmp_path, capsys):
+    folder, cache = make_run(), tmp_path / "cache"
+    pixels._model.save(tmp_path / "quarters.keras")
+    arguments = ["evaluate", str(folder.path), "--cache", str(cache), "--no-baseline"]
+    arguments += ["--n-fake", "50", "--splits", "2", "--split-size", "25"]
+    arguments += ["--extractor", str(tmp_path / "quarters.keras")]
+    assert main(arguments) == 0
+    assert "FD-quarters" in capsys.readouterr().out
+    assert load_reports(folder)[0].real_against_real == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--extractor", "inception"], "`--inception` must name the file"),
+        (["--inception", "nowhere.pth"], "weights-inception-2015-12-05"),
+        (["--extractor", "nowhere.keras"], "auto, inception, classifier or the path"),
+        (["--n-fake", "1"], "`n_fake` must be at least 2"),
+        (["--weights", "best"], "--score-every"),
+    ],
+)
+def test_command_refuses(make_run, pixels, tmp_path, arguments, message, capsys):
+    if "--weights" in arguments:
+        pixels._model.save(tmp_path / "m.keras")
+        arguments = [*arguments, "--extractor", str(tmp_path / "m.keras")]
+    run = str(make_run().path)
+    assert main(["evaluate", run, "--cache", str(tmp_path), *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "a" / "scores").exists()
