@@ -128,9 +128,21 @@ def _from_dataset(
     batch_size = batch_size or len(images)
     count = group * batch_size
     size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
-    if size != count:
+    if size == batch_size and group > 1:
+        # Unlike `rebatch`, keeps count of the elements that there will be.
+        dataset = dataset.batch(group, drop_remainder=True).map(_join)
+    elif size != count:
         dataset = dataset.rebatch(count, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE), batch_size
+
+
+def _join(*parts: tf.Tensor) -> Any:
+    """Returns groups of batches, rank 1 more, as one batch each."""
+    joined = tuple(
+        tf.reshape(part, [part.shape[0] * part.shape[1], *part.shape[2:]])
+        for part in parts
+    )
+    return joined if len(joined) > 1 else joined[0]
 
 
 def _check_images(images: np.ndarray, image_shape: tuple[int | None, ...]) -> None:

@@ -6,55 +6,61 @@ what it would have drawn, and every replica can draw for all and take its share.
 
 from __future__ import annotations
 
+import math
+from typing import Any, NamedTuple
+
 import tensorflow as tf
 
-# What a key is for. Two draws from one key would be correlated.
-LATENTS, LABELS, MIX, SAMPLES = range(4)
+_PURPOSES = range(3)
+_LATENTS, _LABELS, _MIX = _PURPOSES
 
-# The same numbers on every device, and with and without XLA.
+# Updates of a step are fewer than this, so no two draws of a run have one key.
+_STRIDE = 1_000_003
+
+# The same whole numbers on every device, and with and without XLA.
 _ALGORITHM = "philox"
 
 
-def key(seed: int, step: tf.Tensor | int, update: int, purpose: int) -> tf.Tensor:
-    """Returns a key for one draw.
+class At(NamedTuple):
+    """When a draw is made.
 
-    Args:
+    Attributes:
         seed: the run's seed.
-        step: the step, an integer tensor or number.
+        step: the step, a number or an integer tensor; -1 for samples.
         update: the update within the step: 0 is G's, 1 and up are D's.
-        purpose: `LATENTS` or one of its neighbours.
     """
-    start = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
-    return folded(folded(start, update), purpose)
+
+    seed: int
+    step: Any
+    update: int
 
 
-def folded(start: tf.Tensor, number: int) -> tf.Tensor:
-    """Returns another key, made of a key and a number."""
-    return tf.random.fold_in(start, number, alg=_ALGORITHM)
+def samples(seed: int) -> At:
+    """Returns the time of the draws for samples, which is outside of training."""
+    return At(seed, -1, 0)
 
 
-def latents(one: tf.Tensor, count: int, length: int) -> tf.Tensor:
+def latents(at: At, count: int, length: int) -> tf.Tensor:
     """Returns `count` latent vectors `z ~ N(0, I)`."""
-    return tf.random.stateless_normal([count, length], one, alg=_ALGORITHM)
+    # By Box and Müller from whole numbers: TensorFlow's own floats are other ones
+    # under XLA, and a run would depend on how it is compiled.
+    pairs = (count * length + 1) // 2
+    radius, angle = tf.unstack(_uniform(at, _LATENTS, [2, pairs]))
+    radius, angle = tf.sqrt(-2.0 * tf.math.log(radius)), 2.0 * math.pi * angle
+    normal = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=0)
+    return tf.reshape(normal[: count * length], [count, length])
 
 
-def labels(one: tf.Tensor, count: int, num_classes: int) -> tf.Tensor:
+def labels(at: At, count: int, num_classes: int) -> tf.Tensor:
     """Returns `count` labels, uniform over the classes."""
     return tf.random.stateless_uniform(
-        [count],
-        folded(one, LABELS),
-        minval=0,
-        maxval=num_classes,
-        dtype=tf.int32,
-        alg=_ALGORITHM,
+        [count], _key(at, _LABELS), 0, num_classes, tf.int32, alg=_ALGORITHM
     )
 
 
-def mix(one: tf.Tensor, count: int) -> tf.Tensor:
+def mix(at: At, count: int) -> tf.Tensor:
     """Returns `ε ~ U(0, 1)` for each of `count` images."""
-    return tf.random.stateless_uniform(
-        [count, 1, 1, 1], folded(one, MIX), alg=_ALGORITHM
-    )
+    return _uniform(at, _MIX, [count, 1, 1, 1])
 
 
 def dealt(rows: tf.Tensor, hands: int, hand: int) -> tf.Tensor:
@@ -68,3 +74,20 @@ def dealt(rows: tf.Tensor, hands: int, hand: int) -> tf.Tensor:
         return rows
     split = tf.reshape(rows, [rows.shape[0] // hands, hands, *rows.shape[1:]])
     return split[:, hand]
+
+
+def _uniform(at: At, purpose: int, shape: list[int]) -> tf.Tensor:
+    """Returns numbers in (0, 1], multiples of 2⁻²⁵."""
+    bits = tf.random.stateless_uniform(
+        shape, _key(at, purpose), None, None, tf.int32, alg=_ALGORITHM
+    )
+    high = tf.bitwise.right_shift(tf.bitcast(bits, tf.uint32), 8)
+    return (tf.cast(high, tf.float32) + 0.5) * 2.0**-24
+
+
+def _key(at: At, purpose: int) -> tf.Tensor:
+    # Two 32-bit words, the only ones that XLA takes: one for the step, one for all
+    # else.
+    word = (at.seed * _STRIDE + at.update * len(_PURPOSES) + purpose) % 2**32
+    word = word - 2**32 if word >= 2**31 else word
+    return tf.stack([tf.constant(word, tf.int32), tf.cast(at.step, tf.int32)])

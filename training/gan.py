@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -248,15 +249,19 @@ class GAN(keras.Model):
                     f"`{name}` must be a multiple of the number of replicas, "
                     f"{replicas}. Received: {name}={size}"
                 )
-        return super().fit(
-            dataset,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            shuffle=False,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-        )
+        with warnings.catch_warnings():
+            if steps_per_epoch is None:
+                # Keras says so of every dataset whose length it can't know.
+                warnings.filterwarnings("ignore", "Your input ran out of data")
+            return super().fit(
+                dataset,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=False,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+            )
 
     def generate(self, count: int, seed: int = 0, labels: Any = None) -> Any:
         """Returns images that G makes of latents drawn with `seed`.
@@ -272,10 +277,12 @@ class GAN(keras.Model):
             channels)`.
         """
         _check_count("count", count)
-        key = draws.key(seed, 0, 0, draws.SAMPLES)
-        latents = draws.latents(key, count, self.latent_dim)
+        at = draws.samples(seed)
+        latents = draws.latents(at, count, self.latent_dim)
         if labels is None and self.num_classes is not None:
-            labels = draws.labels(key, count, self.num_classes)
+            labels = draws.labels(at, count, self.num_classes)
+        elif labels is not None:
+            labels = tf.convert_to_tensor(labels, tf.int32)
         made = []
         for start in range(0, count, _GENERATED_TOGETHER):
             part = slice(start, start + _GENERATED_TOGETHER)
@@ -327,12 +334,13 @@ class GAN(keras.Model):
                 f"{tuple(images.shape)}"
             )
         batch = images.shape[0] // steps
-        step = tf.cast(self.generator_optimizer.iterations.value, tf.int64)
+        # A tensor: the variable itself would read one more after G's update.
+        step = tf.convert_to_tensor(self.generator_optimizer.iterations.value)
 
-        self._update_generator(draws.key(self.seed, step, 0, draws.LATENTS), batch)
+        self._update_generator(draws.At(self.seed, step, 0), batch)
         for i in range(steps):
             self._update_discriminator(
-                draws.key(self.seed, step, i + 1, draws.LATENTS),
+                draws.At(self.seed, step, i + 1),
                 draws.dealt(images, steps, i),
                 None if self.num_classes is None else draws.dealt(labels, steps, i),
             )
@@ -400,11 +408,11 @@ class GAN(keras.Model):
 
     # The two updates.
 
-    def _update_generator(self, key: tf.Tensor, batch: int) -> None:
+    def _update_generator(self, at: draws.At, batch: int) -> None:
         replicas = self.distribute_strategy.num_replicas_in_sync
         if self.generator_batch_size is not None:
             batch = self.generator_batch_size // replicas
-        latents, labels = self._draw(key, batch)
+        latents, labels = self._draw(at, batch)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             _watch(tape, self.generator)
             fake = self._generate(latents, labels)
@@ -419,10 +427,10 @@ class GAN(keras.Model):
         self._generator_loss_tracker.update_state(loss)
 
     def _update_discriminator(
-        self, key: tf.Tensor, real: tf.Tensor, labels: tf.Tensor | None
+        self, at: draws.At, real: tf.Tensor, labels: tf.Tensor | None
     ) -> None:
         replicas = self.distribute_strategy.num_replicas_in_sync
-        latents, fake_labels = self._draw(key, real.shape[0])
+        latents, fake_labels = self._draw(at, real.shape[0])
         fake = self._generate(latents, fake_labels)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             _watch(tape, self.discriminator)
@@ -436,7 +444,7 @@ class GAN(keras.Model):
             # Read before the penalty's call of D, which would replace them.
             loss += _added_losses(self.discriminator)
             if self.gradient_penalty is not None:
-                mix = self._share(lambda total: draws.mix(key, total), real.shape[0])
+                mix = self._share(lambda total: draws.mix(at, total), real.shape[0])
                 # With classes, the interpolated images count as of the real class.
                 loss += self.gradient_penalty(
                     lambda images: self._discriminate(images, labels)[0],
@@ -450,14 +458,14 @@ class GAN(keras.Model):
 
     # Inputs and outputs of the networks.
 
-    def _draw(self, key: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def _draw(self, at: draws.At, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
         latents = self._share(
-            lambda total: draws.latents(key, total, self.latent_dim), count
+            lambda total: draws.latents(at, total, self.latent_dim), count
         )
         if self.num_classes is None:
             return latents, None
         labels = self._share(
-            lambda total: draws.labels(key, total, self.num_classes), count
+            lambda total: draws.labels(at, total, self.num_classes), count
         )
         return latents, labels
 

@@ -70,8 +70,8 @@ def _draw(
     import sn_keras  # noqa: F401
 
     generator = keras.saving.load_model(path, compile=False)
-    key = draws.key(seed, 0, 0, draws.SAMPLES)
-    latents = draws.latents(key, count, config["latent_dim"])
+    at = draws.samples(seed)
+    latents = draws.latents(at, count, config["latent_dim"])
     classes = config["num_classes"]
     if classes is None:
         if labels is not None:
@@ -80,7 +80,7 @@ def _draw(
             )
         return generator.predict(latents, batch_size=64, verbose=0)
     if labels is None:
-        chosen = draws.labels(key, count, classes)
+        chosen = draws.labels(at, count, classes)
     else:
         if not all(0 <= label < classes for label in labels):
             raise ValueError(
