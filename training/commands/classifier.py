@@ -6,9 +6,7 @@ import argparse
 from pathlib import Path
 
 from training.evaluation.cache import default_cache_folder
-from training.evaluation.extractors import ClassifierExtractor, cached_classifier
-from training.evaluation.progress import Countdown
-from training.evaluation.real_images import train_and_test
+from training.evaluation.choice import load_classifier
 from training.run_folder import RunFolder
 
 
@@ -31,17 +29,3 @@ def run(arguments: argparse.Namespace) -> None:
     folder = RunFolder(arguments.run)
     extractor = load_classifier(folder, arguments.cache, arguments.classifier_seed)
     print(f"{extractor.identity}\nin {arguments.cache}")
-
-
-def load_classifier(folder: RunFolder, cache: Path, seed: int) -> ClassifierExtractor:
-    """Returns the classifier of a run's data, trained if it isn't in the cache."""
-    train, test = train_and_test(folder)
-    extractor, _ = cached_classifier(
-        cache,
-        folder.config()["preset"]["data"],
-        train,
-        test,
-        seed,
-        progress=Countdown("step"),
-    )
-    return extractor

@@ -6,20 +6,12 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-import keras
-
-from training.commands.classifier import load_classifier
-from training.data import DataSource
 from training.evaluation.cache import default_cache_folder
+from training.evaluation.choice import choose_extractor
 from training.evaluation.evaluate import Evaluation
-from training.evaluation.extractors import (
-    FeatureExtractor,
-    InceptionExtractor,
-    KerasExtractor,
-)
 from training.evaluation.progress import Countdown
 from training.evaluation.protocol import PROTOCOLS, Protocol
-from training.evaluation.real_images import run_source
+from training.evaluation.real_images import optional_source, scored_source
 from training.evaluation.reports import Report, save_report
 from training.run_folder import RunFolder
 
@@ -102,15 +94,20 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     folder = RunFolder(arguments.run)
     protocol = _protocol(arguments)
-    real = _source(folder, protocol.split)
-    if real is None:
-        real = run_source(folder, "train")
-        print(f"The data has no split {protocol.split!r}: all of it is taken.")
+    real = scored_source(folder, protocol.split)
+    if real.split != protocol.split:
+        print(f"The data has no split {protocol.split!r}; {real.split!r} is taken.")
     others = None
     if not arguments.no_baseline:
-        others = _source(folder, "train" if real.split != "train" else "test")
+        others = optional_source(folder, "train" if real.split != "train" else "test")
     evaluation = Evaluation(
-        extractor=_extractor(arguments, folder),
+        extractor=choose_extractor(
+            folder,
+            arguments.extractor,
+            arguments.inception,
+            arguments.cache,
+            arguments.classifier_seed,
+        ),
         protocol=protocol,
         real=real,
         others=others,
@@ -161,42 +158,3 @@ def _protocol(arguments: argparse.Namespace) -> Protocol:
         changed = "-".join(f"{field}={given[field]}" for field in sorted(given))
         given["name"] = f"{protocol.name}-{changed}".replace("/", "_")
     return dataclasses.replace(protocol, **given)
-
-
-def _source(folder: RunFolder, split: str) -> DataSource | None:
-    folder.config()  # a folder that is no run is an error, not a missing split
-    try:
-        return run_source(folder, split)
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
-        return None
-
-
-def _extractor(arguments: argparse.Namespace, folder: RunFolder) -> FeatureExtractor:
-    name = arguments.extractor
-    if name == "auto":
-        name = "classifier" if arguments.inception is None else "inception"
-    if name == "inception":
-        if arguments.inception is None:
-            # The constructor's error says where the file is published.
-            raise ValueError(
-                "`--inception` must name the file of the network. Received: none. "
-                + _where()
-            )
-        return InceptionExtractor(arguments.inception)
-    if name == "classifier":
-        return load_classifier(folder, arguments.cache, arguments.classifier_seed)
-    path = Path(name)
-    if not path.exists():
-        raise ValueError(
-            "`--extractor` must be auto, inception, classifier or the path of a Keras "
-            f"model. Received: {name!r}"
-        )
-    return KerasExtractor(keras.saving.load_model(path, compile=False), path.stem)
-
-
-def _where() -> str:
-    from training.evaluation.extractors import inception
-
-    return f"It is published as {inception.TORCH_WEIGHTS}, {inception.FROZEN_GRAPH}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import platform
 import time
 from collections.abc import Callable
@@ -17,12 +16,12 @@ from numpy.typing import NDArray
 
 import sn_keras
 from training.data import DataSource
-from training.evaluation.cache import cached_features, default_cache_folder
 from training.evaluation.extraction import Extracted, Progress, extract
 from training.evaluation.extractors.base import FeatureExtractor
 from training.evaluation.generation import generated_batches
 from training.evaluation.ms_ssim import intra_ms_ssim, scales_of
 from training.evaluation.protocol import Protocol
+from training.evaluation.real_images import real_features
 from training.evaluation.reports import Report
 from training.evaluation.scoring import score, score_classes
 from training.run_folder import RunFolder
@@ -142,30 +141,14 @@ class Evaluation:
         return scores | {"n_real": len(real), "n_fake": len(others)}
 
     def _real_features(self, source: DataSource, count: int) -> Extracted:
-        count = min(count, len(source))
-        images, labels = source.sample(count)
-        digest = hashlib.sha256(str(images.shape).encode())
-        digest.update(images.data)
-        if labels is not None:
-            digest.update(np.ascontiguousarray(labels).data)
-        key = {
-            "data": source.name,
-            "split": source.split,
-            "images": digest.hexdigest(),
-            "extractor": self.extractor.identity,
-            "preprocessing": self.extractor.preprocessing,
-        }
-
-        def batches() -> Any:
-            for start in range(0, count, self.batch_size):
-                part = slice(start, start + self.batch_size)
-                yield images[part], None if labels is None else labels[part]
-
-        def compute() -> Extracted:
-            progress = self._progress(f"real images ({source.split})")
-            return extract(self.extractor, batches(), count, progress)
-
-        return cached_features(self.cache or default_cache_folder(), key, compute)
+        return real_features(
+            self.extractor,
+            source,
+            count,
+            self.cache,
+            self.batch_size,
+            self._progress(f"real images ({source.split})"),
+        )
 
     def _conditions(self, n_real: int) -> dict[str, Any]:
         return {

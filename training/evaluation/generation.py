@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import numpy as np
@@ -50,18 +49,16 @@ def generated_batches(
     if num_classes is not None:
         labels = (np.arange(count) % num_classes).astype(np.int32)
 
-    specs = [tf.TensorSpec((None, latent_dim)), tf.TensorSpec((None,), tf.int32)]
-
-    @tf.function(input_signature=[specs[0] if num_classes is None else specs])
-    def generate(inputs: Any) -> tf.Tensor:
-        return tf.cast(generator(inputs, training=False), tf.float32)
-
+    # Called as it is: a graph would have to be traced at each call, and would cost
+    # more than it saves on a few layers.
     for start in range(0, count, batch_size):
         part = slice(start, start + batch_size)
         if labels is None:
-            values = generate(latents[part])
+            values = generator(latents[part], training=False)
         else:
-            values = generate([latents[part], tf.constant(labels[part])])
+            chosen = tf.constant(labels[part])
+            values = generator([latents[part], chosen], training=False)
+        values = keras.ops.convert_to_numpy(values).astype(np.float32)
         if not np.isfinite(values).all():
             raise ValueError(
                 "`generator` must make finite images. Received: NaN or infinity in the "

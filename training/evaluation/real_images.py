@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from training.data import DataSource, load
+from training.evaluation.cache import cached_features, default_cache_folder
 from training.evaluation.classifier import LabelledImages
+from training.evaluation.extraction import Extracted, Progress, extract
+from training.evaluation.extractors.base import FeatureExtractor
 from training.run_folder import RunFolder
 
 
@@ -23,6 +30,67 @@ def run_source(folder: RunFolder, split: str) -> DataSource:
     height, width, channels = config["data"]["image_shape"]
     data = config["preset"]["data"]
     return load(data, split=split, image_size=(height, width), channels=channels)
+
+
+def scored_source(folder: RunFolder, split: str) -> DataSource:
+    """Loads a split of a run's data, or all of it if it has no such split."""
+    found = optional_source(folder, split)
+    return run_source(folder, "train") if found is None else found
+
+
+def optional_source(folder: RunFolder, split: str) -> DataSource | None:
+    """Loads a split of a run's data, `None` if it has no such split."""
+    folder.config()  # a folder that is no run is an error, not a missing split
+    try:
+        return run_source(folder, split)
+    except ValueError as error:
+        if "split" not in str(error):
+            raise
+        return None
+
+
+def real_features(
+    extractor: FeatureExtractor,
+    source: DataSource,
+    count: int,
+    cache: Path | str | None = None,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> Extracted:
+    """Returns features of a source's images, from the cache if they are there.
+
+    Args:
+        extractor: Makes the features.
+        source: The images.
+        count: How many of them, always the same ones; all if there are fewer.
+        cache: Folder of the cache; `None` for `default_cache_folder()`.
+        batch_size: Images a call of the extractor.
+        progress: Called as `progress(done, total)` as features are made.
+    """
+    count = min(count, len(source))
+    images, labels = source.sample(count)
+    digest = hashlib.sha256(str(images.shape).encode())
+    digest.update(images.data)
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels).data)
+    key = {
+        "data": source.name,
+        "split": source.split,
+        "images": digest.hexdigest(),
+        "extractor": extractor.identity,
+        "preprocessing": extractor.preprocessing,
+    }
+
+    def batches() -> Any:
+        for start in range(0, count, batch_size):
+            part = slice(start, start + batch_size)
+            yield images[part], None if labels is None else labels[part]
+
+    return cached_features(
+        cache or default_cache_folder(),
+        key,
+        lambda: extract(extractor, batches(), count, progress),
+    )
 
 
 def labelled(source: DataSource) -> LabelledImages:
@@ -46,8 +114,6 @@ def train_and_test(folder: RunFolder) -> tuple[LabelledImages, LabelledImages | 
     Raises:
         ValueError: If the data has no labels.
     """
+    test = optional_source(folder, "test")
     train = labelled(run_source(folder, "train"))
-    try:
-        return train, labelled(run_source(folder, "test"))
-    except ValueError:
-        return train, None
+    return train, None if test is None else labelled(test)

@@ -1,0 +1,78 @@
+"""Which extractor a run is scored by, of what a user says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from training.evaluation.cache import default_cache_folder
+from training.evaluation.extractors import (
+    ClassifierExtractor,
+    FeatureExtractor,
+    InceptionExtractor,
+    KerasExtractor,
+    cached_classifier,
+)
+from training.evaluation.extractors.inception import FROZEN_GRAPH, TORCH_WEIGHTS
+from training.evaluation.progress import Countdown
+from training.evaluation.real_images import train_and_test
+from training.run_folder import RunFolder
+
+
+def choose_extractor(
+    folder: RunFolder,
+    name: str = "auto",
+    inception: Path | str | None = None,
+    cache: Path | None = None,
+    classifier_seed: int = 0,
+) -> FeatureExtractor:
+    """Returns the extractor of a name.
+
+    Args:
+        folder: The run, whose data the classifier is trained on.
+        name: `"inception"`, `"classifier"`, the path of a Keras model, or `"auto"`:
+            inception if its file is given, else the classifier.
+        inception: The file of the 2015 Inception network.
+        cache: Folder of the classifiers; `None` for `default_cache_folder()`.
+        classifier_seed: Seed of the classifier.
+
+    Raises:
+        FileNotFoundError: If the file isn't there.
+        ValueError: If the name is none of these, or inception has no file.
+    """
+    if name == "auto":
+        name = "classifier" if inception is None else "inception"
+    if name == "inception":
+        if inception is None:
+            raise ValueError(
+                "`--inception` must name the file of the network. Received: none. It "
+                f"is published as {TORCH_WEIGHTS} and, as a frozen graph, in "
+                f"{FROZEN_GRAPH}."
+            )
+        return InceptionExtractor(inception)
+    if name == "classifier":
+        return load_classifier(folder, cache, classifier_seed)
+    path = Path(name)
+    if not path.exists():
+        raise ValueError(
+            "`--extractor` must be auto, inception, classifier or the path of a Keras "
+            f"model. Received: {name!r}"
+        )
+    return KerasExtractor(keras.saving.load_model(path, compile=False), path.stem)
+
+
+def load_classifier(
+    folder: RunFolder, cache: Path | None = None, seed: int = 0
+) -> ClassifierExtractor:
+    """Returns the classifier of a run's data, trained if it isn't in the cache."""
+    train, test = train_and_test(folder)
+    extractor, _ = cached_classifier(
+        cache or default_cache_folder(),
+        folder.config()["preset"]["data"],
+        train,
+        test,
+        seed,
+        progress=Countdown("step"),
+    )
+    return extractor
