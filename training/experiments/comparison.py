@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import statistics
+import functools
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from training import runs
+from training.data import load, make_dataset
 from training.files import replacing, write_json
 from training.presets import Preset
 from training.run_folder import RunFolder
@@ -46,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--setting", default="C", help="A to F")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
+        "--rounds", type=int, default=15, help="timed updates a method, in turns"
+    )
+    parser.add_argument(
         "--methods",
         nargs="+",
         default=list(METHODS),
@@ -67,7 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         loss="standard",
     )
-    table = compare(Path(arguments.output), base, arguments.methods)
+    table = compare(
+        Path(arguments.output), base, arguments.methods, rounds=arguments.rounds
+    )
     print(markdown(table))
     print(f"Picture  {Path(arguments.output) / 'comparison.png'}")
 
@@ -76,6 +83,7 @@ def compare(
     output: Path,
     base: Preset,
     methods: Sequence[str],
+    rounds: int = 15,
     source: Any = None,
     say: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
@@ -87,40 +95,53 @@ def compare(
         output: gets a folder a method, `comparison.png`, `.md` and `.json`.
         base: what all have in common.
         methods: some of `METHODS`.
+        rounds: how many updates of each method to time, 1 or more.
         source: the images; None loads `base.data`.
         say: gets a line of text now and then.
 
     Returns:
-        A row a method: its name, the median of seconds per update of G over the
-        entries of the run's log, and that as a multiple of the first method's.
+        A row a method: its name, the median of seconds per update of G, and the
+        median of its ratios to the first method's. The updates that are timed are
+        taken in turns, one of each method a round: what slows the machine for a while
+        slows them all.
 
     Raises:
         ValueError: if a method is unknown; the message lists the known ones.
+        RuntimeError: if a run was interrupted.
     """
+    if rounds < 1:
+        raise ValueError(f"`rounds` must be 1 or more. Received: rounds={rounds}")
     unknown = [name for name in methods if name not in METHODS]
     if unknown or not methods:
         raise ValueError(
             f"`methods` must be some of {list(METHODS)}. Received: {list(methods)}"
         )
+    if source is None:
+        source = load(base.data, image_size=base.image_size)
+    presets = {
+        name: dataclasses.replace(base, **METHODS[name]).resolved() for name in methods
+    }
     folders = {}
-    for name in methods:
+    for name, preset in presets.items():
         say(f"{name}:")
-        folder = output / name
-        preset = dataclasses.replace(base, **METHODS[name])
-        result = runs.fit(folder, preset, source=source, say=say)
+        result = runs.fit(output / name, preset, source=source, say=say)
         if not result.finished:
             raise RuntimeError(
                 f"Stopped in {name!r} at step {result.step}. The same command carries "
                 "on."
             )
         folders[name] = result.folder
-    seconds = {name: _seconds(folder, base) for name, folder in folders.items()}
-    first = seconds[methods[0]]
-    table = [
-        {"method": name, "seconds_per_update": value, "relative": value / first}
-        for name, value in seconds.items()
-    ]
     draw(folders, output / "comparison.png")
+    times = _times(presets, source, rounds)
+    first = times[methods[0]]
+    table = [
+        {
+            "method": name,
+            "seconds_per_update": float(np.median(taken)),
+            "relative": float(np.median(taken / first)),
+        }
+        for name, taken in times.items()
+    ]
     write_json(output / "comparison.json", {"base": base.as_dict(), "rows": table})
     with replacing(output / "comparison.md") as temporary:
         temporary.write_text(markdown(table), encoding="utf-8")
@@ -165,9 +186,22 @@ def _corner(folder: RunFolder) -> np.ndarray:
     return pixels[: _SHOWN * side - 2, : _SHOWN * side - 2]
 
 
-def _seconds(folder: RunFolder, base: Preset) -> float:
-    steps = base.resolved().discriminator_steps or 1
-    images = base.batch_size * steps
-    speeds = [entry["images_per_second"] for entry in folder.metrics()]
-    # The first entry has the time that tracing the step takes.
-    return images / statistics.median(speeds[1:] or speeds)
+def _times(
+    presets: dict[str, Preset], source: Any, rounds: int
+) -> dict[str, np.ndarray]:
+    """Returns the seconds of each update of each method, taken in turns."""
+    steps = {}
+    for name, preset in presets.items():
+        gan = runs.create_gan(preset, source, runs.RunOptions())
+        size = preset.batch_size * gan.discriminator_steps
+        element = next(iter(make_dataset(source, batch_size=size, seed=preset.seed)))
+        batch = element if isinstance(element, tuple) else (element,)
+        gan.train_on_batch(*batch)  # traces the step
+        steps[name] = functools.partial(gan.train_on_batch, *batch)
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - start)
+    return {name: np.array(taken) for name, taken in times.items()}
