@@ -334,8 +334,10 @@ class GAN(keras.Model):
                 f"{tuple(images.shape)}"
             )
         batch = images.shape[0] // steps
-        # A tensor: the variable itself would read one more after G's update.
-        step = tf.convert_to_tensor(self.generator_optimizer.iterations.value)
+        # Nothing else in G's update depends on the data: without this it would run
+        # once more, before the iterator says that there are no more data.
+        with tf.control_dependencies([images]):
+            step = tf.identity(self.generator_optimizer.iterations.value)
 
         self._update_generator(draws.At(self.seed, step, 0), batch)
         for i in range(steps):
