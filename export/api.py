@@ -119,7 +119,7 @@ def export_generator(
             "batch_sizes": list(batch_sizes),
             "files": [dataclasses.asdict(one) for one in differences],
         }
-        text = json.dumps(manifest, indent=2)
+        text = json.dumps(verification.finite(manifest), indent=2)
         (folder / folders.MANIFEST).write_text(text + "\n", encoding="utf-8")
     return differences
 

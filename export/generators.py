@@ -47,9 +47,12 @@ class Generator:
 
     def __call__(self, latents: Any, labels: Any = None) -> Any:
         """Returns the images of latents (and labels), in inference."""
+        return self.model(self.in_order(latents, labels), training=False)
+
+    def in_order(self, latents: Any, labels: Any = None) -> list[Any]:
+        """Returns the inputs in the order in which the model takes them."""
         values = {"latents": latents, "labels": labels}
-        inputs = [values[name] for name in _input_order(self.model)]
-        return self.model(inputs, training=False)
+        return [values[name] for name in _input_order(self.model)]
 
     def draw(self, count: int, seed: int) -> dict[str, np.ndarray]:
         """Returns `count` latents (and labels) that depend on the seed alone."""

@@ -240,6 +240,15 @@ def run_isolated(
         return outputs
 
 
+def finite(value: Any) -> Any:
+    """Returns a nested value with infinite numbers as None: JSON has none."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def size_of(path: pathlib.Path) -> int:
     """Returns the size in bytes of a file or of all files in a folder."""
     if path.is_file():

@@ -1,0 +1,179 @@
+"""The page, in a headless browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+import export
+from export import web
+from export.errors import ConversionError
+from tests.export import chromium, networks
+
+needs_browser = pytest.mark.skipif(
+    chromium.EXECUTABLE is None, reason="no chromium (apt-get install chromium)"
+)
+DRAWN = "document.getElementById('controls')?.disabled === false"
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    """LiteRT.js, fetched once; the tests are skipped where npm can't fetch it."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm")
+    try:
+        return web._install(str(tmp_path_factory.mktemp("npm")))
+    except (ConversionError, subprocess.SubprocessError) as error:
+        pytest.skip(f"npm can't fetch LiteRT.js: {error}")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("web") / "export"
+    model = networks.conditional_resnet(size=8, classes=3)
+    export.export_generator(model, path, formats=["litert"], batch_sizes=[1, 4])
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(folder, runtime):
+    return web.write_page(folder, runtime=runtime)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with chromium.Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@needs_browser
+def test_images_equal_those_of_python(page, folder, browser):
+    latents = np.random.default_rng(3).normal(size=(6, 16)).astype("float32")
+    labels = np.array([0, 1, 2, 2, 1, 0], "int32")
+    with chromium.served(page) as address:
+        browser.open(address)
+        browser.wait_for(DRAWN)
+        drawn = browser.evaluate(
+            f"""import('./page.js').then(({{ready}}) => ready).then((generator) =>
+            generator.generate(
+                Float32Array.from({latents.ravel().tolist()}),
+                Int32Array.from({labels.tolist()}))).then((a) => Array.from(a))"""
+        )
+    interpreter = Interpreter(str(folder / "generator-float32.tflite"))
+    runner = interpreter.get_signature_runner("batch_1")
+    expected = [
+        runner(latents=latents[i : i + 1], labels=labels[i : i + 1])["images"]
+        for i in range(6)
+    ]
+    # Another order of summation and no more.
+    np.testing.assert_allclose(drawn, np.concatenate(expected).ravel(), atol=1e-5)
+
+
+@needs_browser
+def test_a_grid_is_drawn_and_the_controls_work_by_keyboard(page, browser):
+    pixels = "document.getElementById('%s').toDataURL()"
+    status = "document.getElementById('status').textContent"
+    with chromium.served(page) as address:
+        browser.open(address, width=360, height=640)
+        browser.wait_for(DRAWN)
+        assert "ms an image" in browser.evaluate(status)
+        size = browser.evaluate("document.getElementById('samples').width")
+        assert size == 4 * 8
+        options = browser.evaluate("document.getElementById('class').options.length")
+        assert options == 1 + 3
+        # On a phone nothing sticks out to the side.
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+        for control, key, code, canvas in (
+            ("position", "ArrowRight", 39, "between"),
+            ("truncation", "ArrowLeft", 37, "samples"),
+            ("seed", "ArrowUp", 38, "samples"),
+        ):
+            before = browser.evaluate(pixels % canvas)
+            browser.evaluate(f"document.getElementById('{control}').focus()")
+            for _ in range(40):
+                browser.press(key, code)
+            browser.wait_for(f"{pixels % canvas} !== '{before}'")
+        focused = browser.evaluate(
+            "(document.getElementById('save').focus(), document.activeElement.id)"
+        )
+        assert focused == "save"
+
+
+@needs_browser
+def test_the_saved_png_is_the_grid(page, browser):
+    with chromium.served(page) as address:
+        browser.open(address)
+        browser.wait_for(DRAWN)
+        saved = browser.evaluate(
+            """new Promise((resolve) => {
+              HTMLAnchorElement.prototype.click = function () {
+                resolve([this.download, this.href.slice(0, 22)]);
+              };
+              document.getElementById('save').click();
+            })"""
+        )
+    assert saved == ["samples-1.png", "data:image/png;base64,"]
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "generator.tflite is missing on the server (404)"),
+        (lambda path: path.write_bytes(b"TFL3"), "generator.tflite can't be read"),
+    ],
+)
+def test_a_bad_model_file_gives_a_readable_message(
+    page, browser, tmp_path, damage, message
+):
+    copy = shutil.copytree(page, tmp_path / "page")
+    damage(copy / "generator.tflite")
+    with chromium.served(copy) as address:
+        browser.open(address)
+        text = browser.wait_for("document.querySelector('#status.error')?.textContent")
+    assert message in text
+
+
+@needs_browser
+def test_latents_are_normal_and_truncated(page, browser):
+    with chromium.served(page) as address:
+        browser.open(address)
+        browser.wait_for(DRAWN)
+        values = {
+            cut: np.array(
+                browser.evaluate(
+                    f"import('./latents.js').then((m) => "
+                    f"Array.from(m.normal(5, 20000, {cut})))"
+                )
+            )
+            for cut in ("Infinity", "1", "0.1", "0")
+        }
+    assert abs(values["Infinity"].mean()) < 0.03
+    assert abs(values["Infinity"].std() - 1) < 0.03
+    # The standard deviation of a normal distribution cut off at ±1.
+    assert abs(values["1"].std() - 0.5396) < 0.02
+    for cut in ("1", "0.1", "0"):
+        assert abs(values[cut]).max() <= float(cut) * (1 + 1e-6)
+
+
+def test_the_page_says_what_it_shows(page):
+    described = json.loads((page / "page.json").read_text())
+    assert described["file"] == "generator-float32.tflite"
+    assert described["num_classes"] == 3
+
+
+def test_an_export_without_that_file_is_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="`precision` 'float16'.*'float32'"):
+        web.write_page(folder, tmp_path / "page", precision="float16")
+    assert not (tmp_path / "page").exists()
+
+
+def test_without_npm_the_error_says_what_to_do(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ConversionError, match="--runtime"):
+        web.write_page(folder, tmp_path / "page")
