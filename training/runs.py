@@ -43,11 +43,23 @@ class RunOptions:
     samples: int = _option(64, "images in a sample grid")
     checkpoint_every: int = _option(500, "steps between two checkpoints")
     keep: int = _option(3, "how many checkpoints to keep")
+    score_every: int | None = _option(
+        None, "steps between two scores, which keep the best generator; none: no scores"
+    )
+    score_images: int = _option(5000, "generated images that a score rests on")
+    inception: str | None = _option(
+        None,
+        "file of the 2015 Inception network to score by; none: a classifier that is "
+        "trained on the data's labels",
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(field.default, int) and not (
+            counts = isinstance(field.default, int) or (
+                field.name == "score_every" and value is not None
+            )
+            if counts and not (
                 isinstance(value, int) and not isinstance(value, bool) and value >= 1
             ):
                 raise ValueError(
@@ -238,30 +250,42 @@ def _train(
     last = preset.steps
     progress = ProgressLine(last)
     writer = events.Events(folder.logs)
+    around = [
+        callbacks.Guard(1, last),
+        callbacks.Log(
+            folder, writer, progress, options.log_every, last, images_per_step
+        ),
+        callbacks.Samples(folder, writer, options.sample_every, last, options.samples),
+        callbacks.Save(
+            folder,
+            checkpoints,
+            writer,
+            options.checkpoint_every,
+            last,
+            interruption,
+            checkpoint,
+        ),
+    ]
+    if options.score_every is not None:
+        from training.evaluation.in_training import score_callback
+
+        # Before the checkpoint, so that none is there whose score was not written.
+        scored = score_callback(
+            folder,
+            writer,
+            options.score_every,
+            last,
+            options.score_images,
+            options.inception,
+        )
+        around.insert(-1, scored)
     try:
         gan.fit(
             dataset,
             batch_size=preset.batch_size,
             steps_per_epoch=last - gan.step,
             verbose=0,
-            callbacks=[
-                callbacks.Guard(1, last),
-                callbacks.Log(
-                    folder, writer, progress, options.log_every, last, images_per_step
-                ),
-                callbacks.Samples(
-                    folder, writer, options.sample_every, last, options.samples
-                ),
-                callbacks.Save(
-                    folder,
-                    checkpoints,
-                    writer,
-                    options.checkpoint_every,
-                    last,
-                    interruption,
-                    checkpoint,
-                ),
-            ],
+            callbacks=around,
         )
     finally:
         progress.end()

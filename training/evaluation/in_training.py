@@ -1,0 +1,71 @@
+"""Scores of a run as it trains, and its best generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.evaluation.callbacks import Score
+from training.evaluation.choice import choose_extractor
+from training.evaluation.progress import Countdown
+from training.evaluation.protocol import PROTOCOLS
+from training.evaluation.real_images import real_features, scored_source
+from training.evaluation.statistics import gaussian_statistics
+from training.events import Events
+from training.run_folder import RunFolder
+
+
+def score_callback(
+    folder: RunFolder,
+    events: Events,
+    every: int,
+    last_step: int,
+    count: int = 5000,
+    inception: Path | str | None = None,
+    cache: Path | None = None,
+    writes: bool = True,
+) -> Score:
+    """Returns the callback that scores a run and keeps its best generator.
+
+    Scores go to `metrics.jsonl` and TensorBoard, by the names `scores/FID` and so on.
+
+    Args:
+        folder: The run's folder, with its config.
+        events: TensorBoard's files.
+        every: Steps between two scores.
+        last_step: A step that is scored in any case.
+        count: Generated images; the real ones are the paper's 10,000 of the test split.
+        inception: File of the 2015 Inception network; `None`: the run is scored by a
+            classifier trained on its data.
+        cache: Folder of classifiers and features; `None` for the default.
+        writes: Whether this process writes files; `False` for workers but the chief.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the data has no labels and there is no file.
+    """
+    extractor = choose_extractor(folder, "auto", inception, cache)
+    protocol = PROTOCOLS["paper"]
+    real = real_features(
+        extractor,
+        scored_source(folder, protocol.split),
+        protocol.n_real,
+        cache,
+        progress=Countdown("real images"),
+    )
+
+    def write(step: int, scores: dict[str, float]) -> None:
+        if writes:
+            named = {f"scores/{name}": value for name, value in scores.items()}
+            folder.append_metrics({"step": step, **named})
+            events.scalars(step, named)
+
+    return Score(
+        extractor,
+        gaussian_statistics(real.features),
+        every,
+        count,
+        folder=folder.path,
+        writes=writes,
+        on_scores=write,
+        last_step=last_step,
+    )
