@@ -63,6 +63,7 @@ class Geometry:
         resized by triangles as wide as the scale asks for (bilinear with
         antialiasing) and rounded.
         """
+        images = tf.convert_to_tensor(images)
         if self.channels == 1 and images.shape[-1] == 3:
             images = tf.image.rgb_to_grayscale(images)
         elif self.channels == 3 and images.shape[-1] == 1:

@@ -57,13 +57,14 @@ def load_idx(folder: Path, split: str | None, geometry: Geometry) -> DataSource:
             f"perhaps with .gz, for the split {split!r}. Received: {folder}"
         )
     images = read_idx(path)
+    shape = images.shape
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
         raise ValueError(
             "An IDX file of images must have the shape (n, height, width) or "
             f"(n, height, width, 1 or 3) with n ≥ 1. Received: {path} of shape "
-            f"{images.shape}"
+            f"{shape}"
         )
     labels_path = _find(folder, _PREFIXES[split], "labels")
     labels = None if labels_path is None else read_idx(labels_path)

@@ -98,7 +98,7 @@ def load(
     if kind in readers and rest:
         return readers[kind](_existing(rest), split, geometry)
     path = Path(text).expanduser()
-    if not path.is_dir():
+    if not text or not path.is_dir():
         raise ValueError(
             "`name` must be the path of a folder or one of "
             f"{', '.join(known_names())}. Received: name={text!r}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+
+from training.data.shuffling import epoch_indices
+
 
 class DataSource(abc.ABC):
     """Images of one size with bytes as values, perhaps with labels.
@@ -141,8 +144,7 @@ class ArraySource(DataSource):
     def _set_labels(self, labels: np.ndarray, names: Sequence[str] | None) -> None:
         if labels.dtype.kind not in "iu":
             raise TypeError(
-                "`labels` must be integers. "
-                f"Received: labels of dtype {labels.dtype}"
+                f"`labels` must be integers. Received: labels of dtype {labels.dtype}"
             )
         if labels.shape != (len(self.images),):
             raise ValueError(
@@ -176,29 +178,10 @@ class ArraySource(DataSource):
             + tf.range(size, dtype=tf.int64),
             [size * per_element],
         )
-        shuffled = _shuffled(len(self), seed)
 
         def gather(first: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            indices = shuffled(first + offsets)
+            indices = epoch_indices(first + offsets, len(self), seed)
             return first, *(tf.gather(array, indices) for array in arrays)
 
         firsts = tf.data.Dataset.range(start, tf.int64.max, stride * per_element)
         return firsts.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _shuffled(count: int, seed: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a function from positions in the stream to indices of images."""
-
-    def indices(positions: tf.Tensor) -> tf.Tensor:
-        epochs = positions // count
-        seeds = tf.fill(tf.shape(epochs), tf.constant(seed, tf.int64))
-        # `tf.random.experimental.index_shuffle` takes one seed alone (TF 2.21 pads
-        # a batch of them along the wrong axis), and a batch may span two epochs.
-        return tf.raw_ops.RandomIndexShuffle(
-            index=positions % count,
-            seed=tf.stack([seeds, epochs, tf.zeros_like(seeds)], axis=1),
-            max_index=tf.constant(count - 1, tf.int64),
-            rounds=4,
-        )
-
-    return indices

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from training.data.shuffling import permutation
 from training.data.sources import DataSource
 
 # Files that are read at a time, and encoded images that are shuffled at a time: with
@@ -98,8 +99,9 @@ class StreamingSource(DataSource):
             return file.skip(skips[index]).take(takes[index])
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
-            first = tf.where(number == start // count, start % count, 0)
-            order = _permutation(len(shards), seed, number)
+            begun = tf.cast(number == start // count, tf.int64)
+            first = begun * (start % count)
+            order = permutation(len(shards), seed, number)
             ends = tf.cumsum(tf.gather(takes, order))
             groups = np.arange(0, len(shards), _FILES)
             # Of each group: the records before it and those up to its end.
@@ -128,14 +130,5 @@ class StreamingSource(DataSource):
 
 def _shuffle(batch: tf.Tensor, seed: int, *path: tf.Tensor) -> tf.data.Dataset:
     # Not by `Dataset.shuffle`, whose order depends on TensorFlow's global seed too.
-    order = _permutation(tf.shape(batch, tf.int64)[0], seed, *path)
+    order = permutation(tf.shape(batch, tf.int64)[0], seed, *path)
     return tf.data.Dataset.from_tensor_slices(tf.gather(batch, order))
-
-
-def _permutation(count: int | tf.Tensor, seed: int, *path: tf.Tensor) -> tf.Tensor:
-    """Returns a random order of `range(count)`, one for each seed and path."""
-    key = tf.constant([seed, 0], tf.int64)
-    for part in path:
-        key = tf.random.experimental.stateless_fold_in(key, part)
-    count = tf.cast(count, tf.int64)
-    return tf.random.experimental.index_shuffle(tf.range(count), key, count - 1)

@@ -206,8 +206,9 @@ def _split_info(builder: Any, split: str) -> Any:
 def _image_shape(builder: Any, geometry: Geometry) -> tuple[int, int, int]:
     """Returns the shape of the images after the geometry."""
     features = builder.info.features
-    image = features.get("image") if hasattr(features, "get") else None
-    shape = () if image is None else image.shape
+    named = hasattr(features, "keys")  # a set may have a single feature, or a tuple
+    image = features["image"] if named and "image" in features else None
+    shape = getattr(image, "shape", None) or ()
     if len(shape) != 3 or shape[-1] not in (1, 3) or image.dtype != np.uint8:
         raise ValueError(
             "A TensorFlow Datasets set must have a feature 'image' of bytes with 1 or "
@@ -223,8 +224,8 @@ def _image_shape(builder: Any, geometry: Geometry) -> tuple[int, int, int]:
 
 
 def _class_names(builder: Any) -> list[str] | None:
-    label = builder.info.features.get("label")
-    names = getattr(label, "names", None)
+    features = builder.info.features
+    names = getattr(features["label"], "names", None) if "label" in features else None
     return list(names) if names else None
 
 
@@ -296,6 +297,4 @@ def _streaming(
     ]
     if "unlabelled" in split:
         class_names = None
-    return StreamingSource(
-        shards, parse, decode, image_shape, class_names, name, split
-    )
+    return StreamingSource(shards, parse, decode, image_shape, class_names, name, split)

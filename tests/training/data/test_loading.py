@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from training.data import known_names, load, make_dataset
+
+
+def test_mnist5k_has_500_of_each_digit():
+    source = load("mnist5k")
+    assert len(source) == 5000
+    assert source.image_shape == (28, 28, 1)
+    assert source.split == "all"
+    np.testing.assert_array_equal(np.bincount(source.labels), [500] * 10)
+    assert source.class_names == tuple("0123456789")
+
+
+def test_mnist5k_splits_share_nothing():
+    whole = load("mnist5k").images
+    parts = [load("mnist5k", split=split).images for split in ("train", "test")]
+    assert [len(part) for part in parts] == [4000, 1000]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    with pytest.raises(ValueError, match="`split`.*all.*'validation'"):
+        load("mnist5k", split="validation")
+
+
+def test_digits_are_padded():
+    small, large = load("mnist5k"), load("mnist5k", image_size=32, channels=3)
+    assert large.image_shape == (32, 32, 3)
+    np.testing.assert_array_equal(large.images[:, 2:30, 2:30, :1], small.images)
+    assert not large.images[:, :2].any()
+    images, labels = next(iter(make_dataset(large, 64, seed=0)))
+    assert images.shape == (64, 32, 32, 3)
+    assert labels.shape == (64,)
+
+
+@pytest.mark.parametrize("name", ["mnist6k", "no/such/folder", "", "ftp:somewhere"])
+def test_an_unknown_name_lists_the_known(name):
+    with pytest.raises(ValueError, match="mnist5k.*cifar10.*tfds:NAME.*idx:FOLDER"):
+        load(name)
+
+
+@pytest.mark.parametrize("kind", ["idx", "folder"])
+def test_a_folder_that_is_not_there(kind, tmp_path):
+    with pytest.raises(ValueError, match="`name`.*exists.*nowhere"):
+        load(f"{kind}:{tmp_path / 'nowhere'}")
+
+
+@pytest.mark.parametrize(
+    "size", [0, -1, True, 2.5, "32", (32,), (32, 0), (32, 32, 3), (32, 3.2)]
+)
+def test_bad_sizes(size):
+    with pytest.raises(ValueError, match="`image_size`.*Received"):
+        load("mnist5k", image_size=size)
+
+
+@pytest.mark.parametrize("channels", [0, 2, 4, "3"])
+def test_bad_channels(channels):
+    with pytest.raises(ValueError, match="`channels`.*Received"):
+        load("mnist5k", channels=channels)
+
+
+def test_known_names_say_what_they_are():
+    names = known_names()
+    for name in ("mnist5k", "cifar10", "cifar100", "stl10", "imagenet", "mnist"):
+        assert len(names[name]) > 10
