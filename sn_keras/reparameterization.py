@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -151,6 +152,11 @@ class Reparameterization(keras.layers.Wrapper):
         check_supported(self)
         check_supported(layer)
         self.supports_masking = layer.supports_masking
+        # Keras binds the arguments of a call to this signature: by that of `call`
+        # below, it would take all keyword arguments for one nested argument, in which
+        # tensors (`value`) and others (`return_attention_scores`) may not be mixed.
+        self._call_signature = _with_training(layer._call_signature)
+        self._call_has_mask_arg = "mask" in self._call_signature.parameters
         self._build_layer: Callable[[], Any] | None = None
 
     # What a subclass defines.
@@ -222,19 +228,17 @@ class Reparameterization(keras.layers.Wrapper):
             self.build_kernel(kernel, prefix)
         self.built = True
 
-    def call(
-        self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any
-    ) -> Any:
+    def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         if _called.get() is not self:
             # `TimeDistributed` passes `__call__` by, which would leave its autocast
             # scope in force and round the kernel before its norm is taken.
-            return self(inputs, *args, training=training, **kwargs)
+            return self(*args, training=training, **kwargs)
         substitutes = self.substitutes(bool(training))
         scope = _Substitution(substitutes)
         if training is not None:
             kwargs["training"] = training
         with scope:
-            outputs = self.layer(inputs, *args, **kwargs)
+            outputs = self.layer(*args, **kwargs)
         for loss in scope.losses:
             self.add_loss(loss)
         return outputs
@@ -319,6 +323,18 @@ def effective_kernels(layer: keras.layers.Layer) -> dict[int, Any]:
         outer.append((wrapper, {id(kernel): value for kernel, value in substitutes}))
         values.update(outer[-1][1])
     return values
+
+
+def _with_training(signature: inspect.Signature) -> inspect.Signature:
+    parameters = list(signature.parameters.values())
+    if "training" in signature.parameters:
+        return signature
+    last = parameters[-1:] if parameters[-1].kind is parameters[-1].VAR_KEYWORD else []
+    training = inspect.Parameter(
+        "training", inspect.Parameter.KEYWORD_ONLY, default=None
+    )
+    parameters = [*parameters[: len(parameters) - len(last)], training, *last]
+    return signature.replace(parameters=parameters)
 
 
 def _spec(x: Any) -> Any:
