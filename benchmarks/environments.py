@@ -39,11 +39,13 @@ class Environment:
 ENVIRONMENTS = {
     one.name: one
     for one in (
-        Environment("tfa", "tfa.txt", (11, 10, 9)),
+        Environment("tfa", "tfa.txt", (11, 10)),
         Environment("torch", "torch.txt", (12, 11, 13)),
         # Its source package asks for TensorFlow, torchvision and a dozen more, which
         # its networks and training steps don't import.
         Environment("mimicry", "torch.txt", (12, 11, 13), bare="mimicry.txt"),
+        # Asks for a build of torch with several GB of CUDA libraries.
+        Environment("fidelity", "torch.txt", (12, 11, 13), bare="fidelity.txt"),
     )
 }
 

@@ -88,12 +88,16 @@ def set_threads(threads: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
+    # Each step is traced by itself, which TensorFlow takes for a mistake.
+    tf.get_logger().setLevel("ERROR")
     current = tf.config.threading
     wanted = (threads, threads)
     got = (
         current.get_intra_op_parallelism_threads(),
         current.get_inter_op_parallelism_threads(),
     )
+    if threads == machine.cores():
+        wanted = (0, 0)  # TensorFlow's own default, which means the same
     if got != wanted:
         current.set_intra_op_parallelism_threads(threads)
         current.set_inter_op_parallelism_threads(threads)

@@ -26,7 +26,9 @@ class SnKeras(Peer):
         self._gan = steps.gan(self._step)
         self._run = steps.runner(self._gan, self._step)
         networks = ("generator", "discriminator")
-        counts = {n: steps.trainable_parameters(getattr(self._gan, n)) for n in networks}
+        counts = {
+            n: steps.trainable_parameters(getattr(self._gan, n)) for n in networks
+        }
         return counts
 
     def step(self) -> None:

@@ -107,7 +107,8 @@ class Tfa(Peer):
             logits = self._d(self._fake(), training=True)
             loss = -tf.reduce_mean(tf.cast(logits, tf.float32))
         weights = self._g.trainable_variables
-        self._g_adam.apply_gradients(zip(tape.gradient(loss, weights), weights))
+        gradients = tape.gradient(loss, weights)
+        self._g_adam.apply_gradients(zip(gradients, weights, strict=True))
         for real in tf.split(images, self._count):
             fake = self._fake()
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -115,7 +116,8 @@ class Tfa(Peer):
                 logits = self._d(tf.concat([real, fake], 0), training=True)
                 loss = _hinge(tf.cast(logits, tf.float32))
             weights = self._d.trainable_variables
-            self._d_adam.apply_gradients(zip(tape.gradient(loss, weights), weights))
+            gradients = tape.gradient(loss, weights)
+            self._d_adam.apply_gradients(zip(gradients, weights, strict=True))
         return loss
 
 

@@ -1,0 +1,120 @@
+"""Every command runs, on the smallest networks; what it measures is not judged."""
+
+import json
+import pathlib
+import sys
+
+import pytest
+
+from benchmarks import __main__, environments, machine
+from benchmarks.workers import Worker, WorkerError
+
+_TINY = ["--width", "0.0625", "--batch-size", "2"]
+
+
+def _run(tmp_path, *arguments):
+    file = tmp_path / "results" / "figures.json"
+    __main__.main([arguments[0], "--json", str(file), *arguments[1:]])
+    result = json.loads(file.read_text())
+    assert result["machine"]["cores"] == machine.cores()
+    assert "numpy" in result["machine"]["versions"]
+    return result
+
+
+def test_overhead(tmp_path, capsys):
+    rounds = ["--rounds", "1", "--layer-rounds", "1"]
+    parts = ["--parts", "step", "layers", "--networks", "cnn"]
+    result = _run(tmp_path, "overhead", *_TINY, *rounds, *parts)
+    assert set(result["step"]["ratios"]) == {
+        "no normalization",
+        "sn_keras",
+        "keras wrapper",
+    }
+    assert len(result["cnn layers"]) == 8 + 1
+    assert "Conv2D 4×4×4×4" in capsys.readouterr().out
+
+
+def test_step(tmp_path, capsys):
+    sizes = ["--width", "0.0625", "--batch-sizes", "2", "--rounds", "1"]
+    which = ["--networks", "cnn", "--precisions", "float32", "mixed_bfloat16"]
+    count = ["--discriminator-steps", "1"]
+    result = _run(tmp_path, "step", *sizes, *which, *count)
+    assert len(result["sessions"]) == 2
+    for session in result["sessions"]:
+        assert set(session["seconds"]) == {"vanilla", "wn", "sn", "wgan-gp"}
+        assert session["matmul_rate"] > 0
+    assert "share of floor" in capsys.readouterr().out
+
+
+def test_input(tmp_path, capsys):
+    few = ["--images", "8", "--batches", "2", "--steps", "1"]
+    result = _run(tmp_path, "input", *_TINY, *few)
+    assert [route["images"] for route in result["routes"]] == [5000, 8, 8]
+    assert all(route["images_per_second"] > 0 for route in result["routes"])
+    assert "folder of PNG" in capsys.readouterr().out
+
+
+def test_startup(tmp_path):
+    result = _run(tmp_path, "startup", *_TINY, "--rounds", "1")
+    assert all(len(seconds) == 1 for seconds in result["seconds"].values())
+
+
+def test_gradient_tells_a_right_wrapper_from_a_wrong_one(tmp_path):
+    result = _run(tmp_path, "gradient", "--peers", "sn_keras", "keras-wrapper")
+    errors = result["relative_errors"]
+    assert errors["sn_keras"] < 1e-6
+    assert errors["keras-wrapper"] > 1
+
+
+def test_peers_of_this_environment(tmp_path):
+    result = _run(
+        tmp_path, "peers", *_TINY, "--rounds", "1", "--peers", "keras-wrapper"
+    )
+    assert set(result["ratios"]) == {"sn_keras", "keras-wrapper"}
+    about = result["about"]
+    assert about["sn_keras"]["parameters"] == about["keras-wrapper"]["parameters"]
+    assert about["sn_keras"]["memory"]["peak"] > 0
+
+
+_KEPT = pathlib.Path(environments.__file__).parent.parent / ".peers"
+
+
+@pytest.mark.parametrize("name", ["tfa", "torch"])
+def test_peers_have_the_same_networks(tmp_path, name):
+    if not (_KEPT / name / "requirements.sha256").exists():
+        pytest.skip(f"python -m benchmarks peers --peers {name} sets it up first")
+    # The command itself compares parameters and losses, and fails if they differ.
+    result = _run(tmp_path, "peers", *_TINY, "--rounds", "1", "--peers", name)
+    assert result["left_out"] == {}
+    assert "losses" in result["about"][name]
+
+
+def test_a_missing_environment_leaves_the_peer_out(tmp_path, monkeypatch, capsys):
+    def fail(environment, folder):
+        raise environments.SetUpError("no network")
+
+    monkeypatch.setattr(environments, "python_of", fail)
+    result = _run(tmp_path, "gradient", "--peers", "torch")
+    assert result["left_out"] == {"torch": "no network"}
+    assert "left out: torch: no network" in capsys.readouterr().out
+
+
+def test_a_worker_that_ends_says_so():
+    # This module only defines things, so the process ends at once.
+    with Worker("short", pathlib.Path(sys.executable), "protocol", 1) as worker:
+        with pytest.raises(WorkerError, match="short ended"):
+            worker.ask("versions")
+
+
+def test_an_unknown_command_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["nonsense"])
+    assert "overhead" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", list(__main__.COMMANDS))
+def test_help_of_each_command(name, capsys):
+    with pytest.raises(SystemExit) as done:
+        __main__.main([name, "--help"])
+    assert done.value.code == 0
+    assert "--json" in capsys.readouterr().out

@@ -1,0 +1,41 @@
+import keras
+import pytest
+
+from benchmarks import steps
+
+
+@pytest.mark.parametrize("network", ["cnn", "resnet"])
+def test_compared_methods_have_equal_parameters(network):
+    counts = {
+        method: [
+            steps.trainable_parameters(model)
+            for model in steps.networks(
+                steps.Step(network=network, method=method, width=0.125)
+            )
+        ]
+        for method in steps.METHODS
+    }
+    assert len({tuple(count) for count in counts.values()}) == 1, counts
+
+
+def test_parameters_at_full_width_are_the_papers():
+    models = steps.networks(steps.Step(method="vanilla"))
+    assert [steps.trainable_parameters(m) for m in models] == [3_812_355, 2_935_873]
+
+
+def test_the_precision_ends_with_its_scope():
+    before = keras.config.dtype_policy().name
+    with steps.precision("mixed_bfloat16"):
+        assert keras.layers.Dense(1).compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == before
+
+
+@pytest.mark.parametrize("method", steps.METHODS)
+def test_a_step_changes_both_networks(method):
+    step = steps.Step(method=method, width=0.0625, batch_size=2, discriminator_steps=2)
+    gan = steps.gan(step)
+    networks = (gan.generator, gan.discriminator)
+    before = [network.trainable_weights[0].numpy() for network in networks]
+    steps.runner(gan, step)()
+    for network, old in zip(networks, before, strict=True):
+        assert abs(network.trainable_weights[0].numpy() - old).max() > 0
