@@ -23,6 +23,7 @@ from training.presets import Preset
 from training.progress import ProgressLine
 from training.run_folder import RunFolder
 from training.schedules import LinearDecay
+from training.spectra import Spectra
 
 
 def _option(default: Any, text: str) -> Any:
@@ -43,6 +44,9 @@ class RunOptions:
     samples: int = _option(64, "images in a sample grid")
     checkpoint_every: int = _option(500, "steps between two checkpoints")
     keep: int = _option(3, "how many checkpoints to keep")
+    spectra_every: int | None = _option(
+        None, "steps between two exact spectra of D's kernels; none: no spectra"
+    )
     score_every: int | None = _option(
         None, "steps between two scores, which keep the best generator; none: no scores"
     )
@@ -57,7 +61,7 @@ class RunOptions:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             counts = isinstance(field.default, int) or (
-                field.name == "score_every" and value is not None
+                field.name in ("score_every", "spectra_every") and value is not None
             )
             if counts and not (
                 isinstance(value, int) and not isinstance(value, bool) and value >= 1
@@ -266,6 +270,9 @@ def _train(
             checkpoint,
         ),
     ]
+    if options.spectra_every is not None:
+        spectra = Spectra(folder.path / "spectra", options.spectra_every, writer)
+        around.insert(-1, spectra)
     if options.score_every is not None:
         from training.evaluation.in_training import score_callback
 
