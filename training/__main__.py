@@ -32,8 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 after an error, 2 for wrong usage, 130 after Ctrl-C, 143
         after SIGTERM.
     """
-    # Before anything imports TensorFlow, which tells about its build otherwise.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Before anything imports TensorFlow. What it calls an error at level 2 is a graph
+    # rewrite that it left out ("remapper failed"); a real one raises an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser("python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
