@@ -43,7 +43,7 @@ def permutation(count: int | tf.Tensor, seed: int, *path: tf.Tensor) -> tf.Tenso
         key = tf.random.experimental.stateless_fold_in(key, part)
     count = tf.cast(count, tf.int64)
     return tf.raw_ops.RandomIndexShuffle(
-        index=tf.range(count), seed=_keys(key, 0, 1), max_index=count - 1, rounds=4
+        index=tf.range(count), seed=_keys(key, 0, 1)[0], max_index=count - 1, rounds=4
     )
 
 

@@ -182,8 +182,10 @@ def test_streams_hold_each_image_once_an_epoch(root, sharded, small_windows):
     for epoch in order:
         assert sorted(epoch) == list(range(70))
     assert len({tuple(epoch) for epoch in order}) == 3
-    # Shuffled across files: neighbours in a file are seldom neighbours in the stream.
-    assert (np.abs(np.diff(order[0])) == 1).mean() < 0.2
+    # Files alone would keep their own order: here some image comes before an earlier
+    # one of its file.
+    first_file = [label for label in order[0] if 3 <= label < 20]
+    assert first_file != sorted(first_file)
 
 
 @pytest.mark.parametrize("start", [1, 29, 69, 70, 155])
