@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from training import GAN
 from training.__main__ import main
 from training.data import ArraySource
 from training.evaluation import compare
 from training.evaluation.evaluate import Evaluation, step_of
 from training.evaluation.extractors import KerasExtractor
+from training.evaluation.in_training import score_callback
 from training.evaluation.protocol import PROTOCOLS, Protocol
 from training.evaluation.reports import CONDITIONS, Report, load_reports, save_report
+from training.events import Events
 from training.run_folder import RunFolder
 
 SMALL = Protocol("small", 60, 40, 2, 30, "test")
@@ -50,8 +53,9 @@ def generator(conditional, seed=0):
 
 
 @pytest.fixture
-def make_run(tmp_path):
+def make_run(tmp_path, monkeypatch):
     """Makes run folders as `fit` leaves them, on a data set of IDX files."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     data = tmp_path / "data"
     data.mkdir()
     write_idx(data, "train", 150, seed=0)
@@ -291,6 +295,33 @@ def test_command_with_a_keras_model(make_run, pixels, tmp_path, capsys):
     assert main(arguments) == 0
     assert "FD-quarters" in capsys.readouterr().out
     assert load_reports(folder)[0].real_against_real == {}
+
+
+@pytest.mark.filterwarnings("ignore:.*covariance is singular")
+def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.evaluation.classifier.MINIMUM_STEPS", 40)
+    folder = make_run()
+    images = keras.Input((12, 12, 1))
+    discriminator = keras.Model(
+        images, keras.layers.Dense(1)(keras.layers.Flatten()(images))
+    )
+    gan = GAN(generator(False), discriminator, latent_dim=4, discriminator_steps=1)
+    gan.compile(keras.optimizers.Adam(1e-2), keras.optimizers.Adam(1e-2))
+    events = Events(folder.logs)
+    callback = score_callback(
+        folder, events, every=2, last_step=5, count=150, cache=tmp_path / "cache"
+    )
+    real = np.random.RandomState(0).uniform(-1, 1, (80, 12, 12, 1)).astype("float32")
+    gan.fit(real, batch_size=16, verbose=0, callbacks=[callback])
+    events.close()
+
+    by_step = {entry["step"]: entry for entry in folder.metrics()}
+    assert list(by_step) == [2, 4, 5]
+    values = {step: entry["scores/FCD"] for step, entry in by_step.items()}
+    assert scalars(folder)["logs", "scores/FCD", 5] == pytest.approx(values[5])
+    assert step_of(folder, "best") == min(values, key=values.get)
+    evaluation = Evaluation(callback._extractor, SMALL, *sources(folder))
+    assert evaluation.score_run(folder, "best").step == step_of(folder, "best")
 
 
 @pytest.mark.parametrize(
