@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from export import (
@@ -20,6 +20,8 @@ from export import (
 )
 from export.errors import VerificationError
 
+# What a file with an open batch is run with: one image, an odd number, a usual one.
+_OPEN_SIZES = (1, 3, 16)
 FORMATS = ("saved_model", "litert", "onnx")
 
 
@@ -89,19 +91,11 @@ def export_generator(
     loaded = generators.load(generator, num_classes)
     differences = []
     with folders.replaced(target, overwrite) as folder:
-        for name, format, precision in _files(formats, precisions):
-            report(f"writing {name}")
-            path = folder / name
-            sizes: Sequence[int] = (1, 3, 16)  # the batch is open
-            if format == "saved_model":
-                saved_model.write(loaded, path)
-            elif format == "onnx":
-                onnx_file.write(loaded, path)
-            else:
-                sizes = batch_sizes
-                path.write_bytes(
-                    litert.convert(loaded, precision, sizes, calibration_samples, seed)
-                )
+        for path, format, precision in _write(
+            loaded, folder, formats, precisions, batch_sizes, calibration_samples, seed
+        ):
+            report(f"written {path.name}; running it beside Keras")
+            sizes = batch_sizes if format == "litert" else _OPEN_SIZES
             differences.append(
                 verification.compare(
                     path, format, precision, loaded, sizes, seed, min_psnr
@@ -124,19 +118,31 @@ def export_generator(
     return differences
 
 
-def _files(
-    formats: Sequence[str], precisions: Sequence[str]
-) -> list[tuple[str, str, str]]:
-    """Returns name, format and precision of each file."""
-    files = []
+def _write(
+    generator: generators.Generator,
+    folder: pathlib.Path,
+    formats: Sequence[str],
+    precisions: Sequence[str],
+    batch_sizes: Sequence[int],
+    calibration_samples: int,
+    seed: int,
+) -> Iterator[tuple[pathlib.Path, str, str]]:
+    """Writes file after file; yields its path, format and precision."""
     if "saved_model" in formats:
-        files.append(("saved_model", "saved_model", "float32"))
+        path = folder / "saved_model"
+        saved_model.write(generator, path)
+        yield path, "saved_model", "float32"
     if "onnx" in formats:
-        files.append(("generator.onnx", "onnx", "float32"))
+        path = folder / "generator.onnx"
+        onnx_file.write(generator, path)
+        yield path, "onnx", "float32"
     if "litert" in formats:
-        for one in precisions:
-            files.append((f"generator-{one}.tflite", "litert", one))
-    return files
+        for precision, content in litert.convert(
+            generator, precisions, batch_sizes, calibration_samples, seed
+        ):
+            path = folder / f"generator-{precision}.tflite"
+            path.write_bytes(content)
+            yield path, "litert", precision
 
 
 def _check_choice(name: str, chosen: Sequence[str], known: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import json
+import math
 import multiprocessing
 import os
 import pathlib
@@ -42,7 +43,7 @@ class Timing:
         precision: of the weights.
         batch_size: images in a call.
         threads: that the runtime may use.
-        milliseconds: median of a call.
+        milliseconds: median of a call; NaN if the runtime can't run the file.
         fastest: the fastest call, in milliseconds.
         images_per_second: by the median.
         turns: number of calls measured.
@@ -154,7 +155,8 @@ def _measure(
                 name = "model.export litert"
                 calls[name, precision] = _resized_call(path, inputs, threads)
             for (name, precision), seconds in _in_turns(calls, turns).items():
-                median = statistics.median(seconds)
+                # Nothing was measured of a file that its runtime can't run.
+                median = statistics.median(seconds) if seconds else math.nan
                 timings.append(
                     Timing(
                         name=name,
@@ -162,7 +164,7 @@ def _measure(
                         batch_size=size,
                         threads=threads,
                         milliseconds=1e3 * median,
-                        fastest=1e3 * min(seconds),
+                        fastest=1e3 * min(seconds, default=math.nan),
                         images_per_second=size / median,
                         turns=len(seconds),
                     )
@@ -171,9 +173,13 @@ def _measure(
 
 
 def _in_turns(calls: dict[Any, Call], turns: int) -> dict[Any, list[float]]:
-    for call in calls.values():
-        call()
     seconds: dict[Any, list[float]] = {key: [] for key in calls}
+    for key, call in list(calls.items()):
+        try:
+            call()
+        except RuntimeError:
+            # A plain `model.export` may hold ops of TensorFlow that LiteRT has not.
+            del calls[key]
     for turn in range(turns):
         for key, call in calls.items():
             if turn >= _SLOW_TURNS and min(seconds[key]) > _SLOW_SECONDS:
@@ -321,9 +327,9 @@ def table(timings: Sequence[Timing]) -> str:
                 one.precision,
                 str(one.batch_size),
                 str(one.threads),
-                f"{one.milliseconds:.2f}",
-                f"{one.images_per_second:.0f}",
-                f"{one.milliseconds / base:.2f}" if base else "",
+                f"{one.milliseconds:.2f}" if one.turns else "can't run",
+                f"{one.images_per_second:.0f}" if one.turns else "",
+                f"{one.milliseconds / base:.2f}" if one.turns and base else "",
             )
         )
     return verification.format_table(rows)

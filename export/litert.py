@@ -26,19 +26,19 @@ def signature_name(batch_size: int) -> str:
 
 def convert(
     generator: Generator,
-    precision: str = "float32",
+    precisions: Sequence[str] = ("float32",),
     batch_sizes: Sequence[int] = (1, 16),
     calibration_samples: int = 128,
     seed: int = 0,
-) -> bytes:
-    """Returns the generator as a `.tflite` file.
+) -> Iterator[tuple[str, bytes]]:
+    """Yields each precision with the generator as a `.tflite` file.
 
     Batch sizes are fixed because with an open one the accelerated kernels are not
     used. Inputs and outputs are float32 (labels int32) in every precision.
 
     Args:
         generator: the generator.
-        precision: `float32`; `float16` (weights); `int8-dynamic` (int8 weights,
+        precisions: of `float32`; `float16` (weights); `int8-dynamic` (int8 weights,
             activations quantized as they come); `int8-full` (int8 activations, their
             ranges calibrated).
         batch_sizes: one signature `batch_N` for each.
@@ -50,12 +50,13 @@ def convert(
         ValueError: if an argument is out of its range.
         ConversionError: if the model has an op that LiteRT does not have built in.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"`precision` must be one of {list(PRECISIONS)}. "
-            f"Received: precision={precision!r}"
-        )
-    if precision == "int8-full" and calibration_samples < 1:
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"`precisions` must be of {list(PRECISIONS)}. "
+                f"Received: precisions={precisions!r}"
+            )
+    if "int8-full" in precisions and calibration_samples < 1:
         raise ValueError(
             "`calibration_samples` must be 1 or more: int8-full takes latents to "
             f"calibrate with. Received: calibration_samples={calibration_samples!r}"
@@ -71,28 +72,33 @@ def convert(
         # By way of a SavedModel: from concrete functions the converter leaves the
         # weights as variables, in a model without them that runs slowly.
         saved_model.write_functions(generator, functions, path)
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            str(path), signature_keys=list(functions)
-        )
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if precision != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if precision == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        if precision == "int8-full":
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.representative_dataset = lambda: _calibration(
-                generator, batch_sizes, calibration_samples, seed
-            )
-        try:
-            with quiet():
-                content = converter.convert()
-        except Exception as error:  # the converter's own type is not public
-            raise ConversionError(
-                f"{generator.source} can't be written as a `.tflite` file with "
-                f"built-in ops: {_reason(str(error), generator)}"
-            ) from error
-    return metadata.embed(content, metadata.describe(generator))
+        for precision in precisions:
+            converter = _converter(path, list(functions), precision)
+            if precision == "int8-full":
+                converter.representative_dataset = lambda: _calibration(
+                    generator, batch_sizes, calibration_samples, seed
+                )
+            try:
+                with quiet():
+                    content = converter.convert()
+            except Exception as error:  # the converter's own type is not public
+                raise ConversionError(
+                    f"{generator.source} can't be written as a `.tflite` file with "
+                    f"built-in ops: {_reason(str(error), generator)}"
+                ) from error
+            yield precision, metadata.embed(content, metadata.describe(generator))
+
+
+def _converter(path: pathlib.Path, keys: list[str], precision: str) -> Any:
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=keys)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8-full":
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return converter
 
 
 def _reason(message: str, generator: Generator) -> str:

@@ -63,15 +63,15 @@ def generate(
     latents = tf.TensorSpec((batch_size, generator.latent_dim), tf.float32, "latents")
     if not generator.conditional:
 
-        @tf.function(input_signature=[latents])
+        @tf.function(input_signature=[latents], autograph=False)
         def unconditional(latents: Any) -> dict[str, Any]:
             return {"images": tf.cast(generator(latents), tf.float32)}
 
         return unconditional
 
-    @tf.function(
-        input_signature=[latents, tf.TensorSpec((batch_size,), tf.int32, "labels")]
-    )
+    labels = tf.TensorSpec((batch_size,), tf.int32, "labels")
+
+    @tf.function(input_signature=[latents, labels], autograph=False)
     def conditional(latents: Any, labels: Any) -> dict[str, Any]:
         return {"images": tf.cast(generator(latents, labels), tf.float32)}
 
@@ -94,14 +94,16 @@ def sample(generator: Generator) -> Callable[..., dict[str, Any]]:
     ]
     if not generator.conditional:
 
-        @tf.function(input_signature=specs)
+        @tf.function(input_signature=specs, autograph=False)
         def unconditional(count: Any, seed: Any, truncation: Any) -> dict[str, Any]:
             latents = draw_latents(count, generator.latent_dim, seed, truncation)
             return {"images": to_uint8(generator(latents))}
 
         return unconditional
 
-    @tf.function(input_signature=[*specs, tf.TensorSpec((None,), tf.int32, "labels")])
+    specs.append(tf.TensorSpec((None,), tf.int32, "labels"))
+
+    @tf.function(input_signature=specs, autograph=False)
     def conditional(
         count: Any, seed: Any, truncation: Any, labels: Any
     ) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from export import benchmark
 from export.__main__ import main
 
 
-def test_every_file_is_measured_beside_keras(small_resnet, tmp_path, capsys):
-    small_resnet.save(tmp_path / "generator.keras")
+def test_every_file_is_measured_beside_keras(small_cnn, tmp_path, capsys):
+    small_cnn.save(tmp_path / "generator.keras")
     export.export_generator(tmp_path, tmp_path / "out", batch_sizes=[2])
     status = main(
         ["benchmark", str(tmp_path / "out"), "--generator", str(tmp_path)]

@@ -67,7 +67,7 @@ def test_a_mixed_policy_is_left_behind():
         model = _model()
     finally:
         keras.config.set_dtype_policy("float32")
-    z = np.random.default_rng(0).normal(size=(2, 8)).astype("float32")
+    z: np.ndarray = np.random.default_rng(0).normal(size=(2, 8)).astype("float32")
     kernel, bias = (np.array(w) for w in model.get_weights())
     np.testing.assert_allclose(
         np.reshape(generators.load(model)(z), (2, -1)), z @ kernel + bias, atol=1e-5
