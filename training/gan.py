@@ -121,7 +121,7 @@ class GAN(keras.Model):
 
     # What users call.
 
-    def compile(  # type: ignore[override]
+    def compile(
         self,
         generator_optimizer: Any,
         discriminator_optimizer: Any,
@@ -186,7 +186,7 @@ class GAN(keras.Model):
             generator_optimizer.build(self.generator.trainable_variables)
             discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         x: Any,
         y: Any = None,

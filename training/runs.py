@@ -200,23 +200,26 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
             num_classes=classes,
             conditioning=preset.conditioning,
         )
+    # A resolved preset has the setting's number.
+    updates = preset.discriminator_steps or 1
     gan = GAN(
         generator,
         discriminator,
         latent_dim=preset.latent_dim,
-        discriminator_steps=preset.discriminator_steps,
+        discriminator_steps=updates,
         generator_batch_size=preset.generator_batch_size,
         num_classes=classes,
         seed=preset.seed,
     )
     average = {"use_ema": True, "ema_momentum": preset.ema} if preset.ema else {}
+    jit: dict[str, bool | str] = {"auto": "auto", "on": True, "off": False}
     gan.compile(
         generator_optimizer=_adam(preset, 1, **average),
-        discriminator_optimizer=_adam(preset, preset.discriminator_steps),
+        discriminator_optimizer=_adam(preset, updates),
         loss=preset.loss,
         gradient_penalty=preset.gradient_penalty or None,
         steps_per_execution=options.steps_per_execution,
-        jit_compile={"auto": "auto", "on": True, "off": False}[options.jit],
+        jit_compile=jit[options.jit],
     )
     return gan
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
+def add_options(parser: argparse._ActionsContainer, kind: type) -> None:
     """Adds an option for each field of a dataclass that has a help text.
 
     What is not given on the command line is absent from the parsed arguments, so that

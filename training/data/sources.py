@@ -70,8 +70,10 @@ class DataSource(abc.ABC):
                 f"{self.name!r} ({self.split}). Received: count={count}"
             )
         size = min(count, 1024)
-        images = np.empty((count, *self.image_shape), np.uint8)
-        labels = None if self.num_classes is None else np.empty(count, np.int32)
+        images: np.ndarray = np.empty((count, *self.image_shape), np.uint8)
+        labels: np.ndarray | None = None
+        if self.num_classes is not None:
+            labels = np.empty(count, np.int32)
         taken = 0
         for _, part, *part_labels in self.blocks(seed, 0, size, size, 1):
             part = part.numpy()[: count - taken]

@@ -207,8 +207,8 @@ def _image_shape(builder: Any, geometry: Geometry) -> tuple[int, int, int]:
     """Returns the shape of the images after the geometry."""
     features = builder.info.features
     named = hasattr(features, "keys")  # a set may have a single feature, or a tuple
-    image = features["image"] if named and "image" in features else None
-    shape = getattr(image, "shape", None) or ()
+    image: Any = features["image"] if named and "image" in features else None
+    shape: tuple[Any, ...] = getattr(image, "shape", None) or ()
     if len(shape) != 3 or shape[-1] not in (1, 3) or image.dtype != np.uint8:
         raise ValueError(
             "A TensorFlow Datasets set must have a feature 'image' of bytes with 1 or "
