@@ -30,10 +30,12 @@ def make_dataset(
     carried on with `start=k`. No image comes twice in an epoch, which is any `n`
     positions from a multiple of `n = len(source)` on; batches run on over its end.
 
-    With several workers each gets its own share of every global batch, and an element
-    of what this function returns joins a worker's shares of `num_workers` successive
-    global batches. `tf.distribute` cuts such an element back into shares: step `i` of
-    all workers together takes global batch `i`, in its order.
+    `tf.distribute` cuts an element into the shares of replicas and workers in order.
+    Left to itself it has each worker make all of every element, of which it keeps its
+    share; where decoding is the work, tell each worker which one it is. It then makes
+    its own share alone, and an element joins its shares of `num_workers` successive
+    batches, which `tf.distribute` cuts apart again: step `i` of all workers together
+    takes batch `i` either way.
 
     Args:
         source: where the images come from, see `load`.
