@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from benchmarks import environments, steps, tables, timing
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     environment = environments.ENVIRONMENTS["fidelity"]
     python = environments.python_of(environment, arguments.environments)
-    pythons = {OURS: sys.executable, THEIRS: python}
+    pythons = {OURS: Path(sys.executable), THEIRS: Path(python)}
     seconds: dict[str, dict[str, list[float]]] = {"statistics": {}, "distance": {}}
     distances, memory = {}, {}
     with (
