@@ -50,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: the command's.
     """
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=("import", "first"),
+        default=("import", "first"),
+        help="import times, times to the first step (default: both)",
+    )
     parser.add_argument("--batch-size", type=int, default=64, help="default: 64")
     steps.add_size(parser)
     steps.add_threads(parser)
@@ -61,17 +68,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     Args:
         arguments: the parsed ones.
     """
-    of_step = {
-        "threads": arguments.threads,
-        "batch_size": arguments.batch_size,
-        "width": arguments.width,
-    }
     sources = {
         "import keras": _KERAS,
         "import sn_keras, after keras": _IMPORT,
-        "first step, no normalization": _FIRST_STEP.format(method="vanilla", **of_step),
-        "first step, sn_keras": _FIRST_STEP.format(method="sn", **of_step),
+        "first step, no normalization": first_step("vanilla", arguments),
+        "first step, sn_keras": first_step("sn", arguments),
     }
+    sources = {k: v for k, v in sources.items() if k.startswith(tuple(arguments.parts))}
     seconds = timing.interleave(
         {name: _in_new_process(source) for name, source in sources.items()},
         arguments.rounds,
@@ -89,6 +92,21 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         ],
     )
     return {"seconds": seconds}
+
+
+def first_step(method: str, arguments: argparse.Namespace) -> str:
+    """Returns a program that prints the seconds from its start to a first step.
+
+    Args:
+        method: as in `benchmarks.steps.Step`.
+        arguments: the parsed ones.
+    """
+    return _FIRST_STEP.format(
+        method=method,
+        threads=arguments.threads,
+        batch_size=arguments.batch_size,
+        width=arguments.width,
+    )
 
 
 def _in_new_process(source: str) -> Any:

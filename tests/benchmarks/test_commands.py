@@ -1,12 +1,13 @@
 """Every command runs, on the smallest networks; what it measures is not judged."""
 
+import argparse
 import json
 import pathlib
 import sys
 
 import pytest
 
-from benchmarks import __main__, environments, machine
+from benchmarks import __main__, environments, machine, startup
 from benchmarks.workers import Worker, WorkerError
 
 _TINY = ["--width", "0.0625", "--batch-size", "2"]
@@ -55,8 +56,15 @@ def test_input(tmp_path, capsys):
 
 
 def test_startup(tmp_path):
-    result = _run(tmp_path, "startup", *_TINY, "--rounds", "1")
+    result = _run(tmp_path, "startup", "--parts", "import", "--rounds", "1")
+    assert set(result["seconds"]) == {"import keras", "import sn_keras, after keras"}
     assert all(len(seconds) == 1 for seconds in result["seconds"].values())
+
+
+def test_startup_times_a_first_step(capsys):
+    sizes = argparse.Namespace(threads=machine.cores(), batch_size=2, width=0.0625)
+    exec(startup.first_step("sn", sizes), {})
+    assert float(capsys.readouterr().out) > 0
 
 
 def test_gradient_tells_a_right_wrapper_from_a_wrong_one(tmp_path):
@@ -79,14 +87,14 @@ def test_peers_of_this_environment(tmp_path):
 _KEPT = pathlib.Path(environments.__file__).parent.parent / ".peers"
 
 
-@pytest.mark.parametrize("name", ["tfa", "torch"])
-def test_peers_have_the_same_networks(tmp_path, name):
-    if not (_KEPT / name / "requirements.sha256").exists():
-        pytest.skip(f"python -m benchmarks peers --peers {name} sets it up first")
+def test_peers_have_the_same_networks(tmp_path):
+    names = ("tfa", "torch")
+    if not all((_KEPT / name / "requirements.sha256").exists() for name in names):
+        pytest.skip("python -m benchmarks gradient sets the environments up first")
     # The command itself compares parameters and losses, and fails if they differ.
-    result = _run(tmp_path, "peers", *_TINY, "--rounds", "1", "--peers", name)
+    result = _run(tmp_path, "peers", *_TINY, "--rounds", "1", "--peers", *names)
     assert result["left_out"] == {}
-    assert "losses" in result["about"][name]
+    assert all("losses" in result["about"][name] for name in names)
 
 
 def test_a_missing_environment_leaves_the_peer_out(tmp_path, monkeypatch, capsys):
