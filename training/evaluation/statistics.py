@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from training.evaluation.checks import check_features, chunks
 
+# Rows that are multiplied at a time: 130 MB in float64 for 2,048 features.
+BLOCK_ROWS = 8192
+
 
 @dataclasses.dataclass(frozen=True)
 class GaussianStatistics:
@@ -67,14 +70,6 @@ def empty_statistics(dimension: int) -> GaussianStatistics:
     return GaussianStatistics(0, np.zeros(dimension), np.zeros((dimension, dimension)))
 
 
-def _block_statistics(block: NDArray) -> GaussianStatistics:
-    centred = block.astype(np.float64)
-    mean = centred.mean(axis=0)
-    centred -= mean
-    # numpy takes BLAS' symmetric product for A.T @ A: half the work of a general one.
-    return GaussianStatistics(len(block), mean, centred.T @ centred)
-
-
 def gaussian_statistics(
     features: ArrayLike | Iterable[ArrayLike],
 ) -> GaussianStatistics:
@@ -102,12 +97,40 @@ def gaussian_statistics(
         batches = [np.asarray(features)]
     else:
         batches = features
-    total: GaussianStatistics | None = None
+    count, mean, scatter = 0, None, None
     for batch in batches:
         array = check_features("features", batch, minimum=1)
-        for block in chunks(array):
-            part = _block_statistics(block)
-            total = part if total is None else total.merge(part)
-    if total is None:
+        if mean is None or scatter is None:
+            mean = np.zeros(array.shape[1])
+            scatter = np.zeros((array.shape[1], array.shape[1]))
+        elif len(mean) != array.shape[1]:
+            raise ValueError(
+                "`features` must have the same number of features in all batches. "
+                f"Received: {array.shape[1]} after {len(mean)}"
+            )
+        for block in chunks(array, BLOCK_ROWS):
+            count = _add_block(block, count, mean, scatter)
+    if mean is None or scatter is None:
         raise ValueError("`features` must hold at least one batch. Received: none")
+    return GaussianStatistics(count, mean, scatter)
+
+
+def _add_block(
+    block: NDArray, count: int, mean: NDArray[np.float64], scatter: NDArray[np.float64]
+) -> int:
+    """Adds a block to `mean` and `scatter` in place; returns the new count.
+
+    The merge's δδᵀ·n_a·n_b/n rides along as one more row of the matrix product.
+    """
+    rows = np.empty((len(block) + 1, len(mean)))
+    centred = rows[:-1]
+    centred[:] = block
+    block_mean = centred.mean(axis=0)
+    centred -= block_mean
+    delta = block_mean - mean
+    total = count + len(block)
+    rows[-1] = delta * np.sqrt(count * len(block) / total)
+    mean += delta * (len(block) / total)
+    # numpy takes BLAS' symmetric product for A.T @ A: half the work of a general one.
+    scatter += rows.T @ rows
     return total
