@@ -150,3 +150,26 @@ def test_refuses(extractor, real):
         Score(extractor, real, every=0)
     with pytest.raises(ValueError, match="`count` must be at least 2"):
         Score(extractor, real, every=1, count=1)
+
+
+def test_two_replicas_are_scored_like_one(extractor, real, two_replicas):
+    def scores(gan):
+        callback = Score(extractor, real, every=2, count=50, batch_size=16)
+        gan.fit(
+            DATA[:64],
+            batch_size=16,
+            verbose=0,
+            callbacks=[callback],
+            shuffle=False,
+        )
+        return callback.history
+
+    alone = make_gan()
+    with two_replicas.scope():
+        spread = make_gan()
+        spread.set_weights(alone.get_weights())
+    expected = scores(alone)
+    found = scores(spread)
+    assert list(found) == list(expected) == [2, 4]
+    for step in found:
+        assert found[step] == pytest.approx(expected[step], rel=0.02)
