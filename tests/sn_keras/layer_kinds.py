@@ -39,7 +39,7 @@ def first_axis_in(kernel: np.ndarray) -> np.ndarray:
     return kernel.reshape(kernel.shape[0], -1).T
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class LayerKind:
     """One kind of layer.
 

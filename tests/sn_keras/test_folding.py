@@ -1,4 +1,4 @@
-"""`fold` gives a plain model of the same outputs, and leaves the original alone."""
+"""fold(model): a plain Keras model that computes the same."""
 
 import subprocess
 import sys
@@ -8,159 +8,237 @@ import numpy as np
 import pytest
 from keras import layers
 
-from sn_keras import (
-    FrobeniusNormalization,
-    SpectralNormalization,
-    WeightNormalization,
-    fold,
-)
-from sn_keras.reparameterization import Reparameterization
+from sn_keras import SpectralNormalization, WeightNormalization, fold
 from tests.sn_keras.gradients import numpy
+from tests.sn_keras.layer_kinds import every_kind
 
-
-def images(count=2):
-    rng = np.random.default_rng(3)
-    return rng.normal(size=(count, 8, 8, 3)).astype("float32")
+X = np.random.default_rng(0).normal(size=(4, 6, 6, 3)).astype("float32")
+FLAT = X.reshape(4, -1)[:, :8]
 
 
 def sequential():
     return keras.Sequential(
         [
-            keras.Input((8, 8, 3)),
-            SpectralNormalization(layers.Conv2D(4, 3, activation="relu"), name="first"),
+            keras.Input((6, 6, 3)),
+            SpectralNormalization(layers.Conv2D(4, 3), name="conv"),
             layers.BatchNormalization(),
-            layers.Dropout(0.5),
+            SpectralNormalization(layers.Conv2DTranspose(2, 3), gamma=True),
             layers.Flatten(),
-            WeightNormalization(layers.Dense(5), gamma=True),
-            FrobeniusNormalization(layers.Dense(2)),
+            layers.Dense(2),
         ]
-    )
+    ), X
 
 
-def functional():
-    inputs = keras.Input((8, 8, 3))
-    shared = SpectralNormalization(layers.Conv2D(3, 3, padding="same"))
-    x = shared(inputs)
-    x = layers.Add()([shared(x), x])
-    nested = keras.Sequential(
-        [layers.Flatten(), SpectralNormalization(layers.Dense(4))]
+def functional_nested_and_shared():
+    inputs = keras.Input((8,))
+    shared = SpectralNormalization(layers.Dense(8, activation="tanh"))
+    inner = keras.Sequential(
+        [keras.Input((8,)), SpectralNormalization(layers.Dense(8)), layers.ReLU()]
     )
-    return keras.Model(inputs, [nested(x), layers.GlobalAveragePooling2D()(x)])
+    x = shared(shared(inputs))
+    x = layers.Add()([inner(x), x])
+    return keras.Model(inputs, [inner(x), x]), FLAT
+
+
+class Block(layers.Layer):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.dense = SpectralNormalization(layers.Dense(units, name="inner"))
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x, training=None):
+        return x + self.dense(x, training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
 
 
 class Subclassed(keras.Model):
-    """Makes its wrappers itself: no config names them."""
-
-    def __init__(self, width, **kwargs):
+    def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
-        self.width = width
-        self.convolution = SpectralNormalization(layers.Conv2D(width, 3))
-        self.rest = [layers.Flatten(), SpectralNormalization(layers.Dense(2))]
+        self.units = units
+        self.blocks = [Block(units), Block(units)]
+        self.head = SpectralNormalization(layers.Dense(1))
 
-    def build(self, input_shape):
-        self.convolution.build(input_shape)
-        shape = self.convolution.compute_output_shape(input_shape)
-        self.rest[1].build((None, int(np.prod(shape[1:]))))
-        self.built = True
+    def build(self, shape):
+        for block in self.blocks:
+            block.build(shape)
+        self.head.build(shape)
 
-    def call(self, inputs, training=None):
-        x = self.convolution(inputs, training=training)
-        for layer in self.rest:
-            x = layer(x, training=training)
-        return x
+    def call(self, x, training=None):
+        for block in self.blocks:
+            x = block(x, training=training)
+        return self.head(x, training=training)
 
     def get_config(self):
-        return {"width": self.width, "name": self.name}
+        return {**super().get_config(), "units": self.units}
 
 
-def nested_wrappers():
-    inner = SpectralNormalization(layers.Dense(4))
-    model = keras.Sequential(
-        [keras.Input((8, 8, 3)), layers.Flatten(), WeightNormalization(inner)]
-    )
-    return model
+def subclassed():
+    model = Subclassed(8)
+    model.build((None, 8))
+    return model, FLAT
 
 
-MODELS = {
-    "sequential": sequential,
-    "functional": functional,
-    "subclassed": lambda: Subclassed(3),
-    "wrapper in wrapper": nested_wrappers,
-}
+def wrapper_in_wrapper():
+    layer = SpectralNormalization(WeightNormalization(layers.Dense(3)))
+    return keras.Sequential([keras.Input((8,)), layer]), FLAT
+
+
+def single_layer():
+    layer = SpectralNormalization(layers.Dense(3, activation="relu"))
+    layer.build((None, 8))
+    return layer, FLAT
+
+
+def without_wrappers():
+    return keras.Sequential([keras.Input((8,)), layers.Dense(3)]), FLAT
+
+
+MODELS = [
+    sequential,
+    functional_nested_and_shared,
+    subclassed,
+    wrapper_in_wrapper,
+    single_layer,
+    without_wrappers,
+]
+every_model = pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
+
+
+def outputs(model, x):
+    return [numpy(y) for y in keras.tree.flatten(model(x))]
 
 
 def trained(make):
-    model = make()
+    """A model whose kernels, vectors and statistics are no longer the first ones."""
+    model, x = make()
+    rng = np.random.default_rng(1)
+    for weight in model.trainable_weights:
+        weight.assign(numpy(weight) + 0.3 * rng.normal(size=weight.shape))
     for _ in range(3):
-        model(images(), training=True)
-    return model
+        model(x, training=True)
+    return model, x
 
 
-def outputs(model):
-    return [numpy(x) for x in keras.tree.flatten(model(images(), training=False))]
-
-
-@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_outputs_are_equal_and_no_wrapper_is_left(make):
-    model = trained(make)
+@every_model
+def test_equal_idempotent_and_independent(make):
+    model, x = trained(make)
+    before = outputs(model, x)
+    weights = [numpy(weight).copy() for weight in model.weights]
     plain = fold(model)
-    assert type(plain) is type(model)
-    assert not any(isinstance(x, Reparameterization) for x in plain._flatten_layers())
-    assert not {w.name for w in plain.weights} & {"u", "v"}
-    for expected, found in zip(outputs(model), outputs(plain), strict=True):
+    for found, expected in zip(outputs(plain, x), before, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_folding_twice_is_folding_once(make):
-    once = fold(trained(make))
-    for first, second in zip(once.weights, fold(once).weights, strict=True):
-        np.testing.assert_array_equal(numpy(first), numpy(second))
-
-
-@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_the_copy_shares_nothing_and_the_original_stays(make):
-    model = trained(make)
-    before = [numpy(weight).copy() for weight in model.weights]
-    plain = fold(model)
+    # No wrapper, no state of one.
+    assert not [
+        layer
+        for layer in plain._flatten_layers()
+        if type(layer).__module__.startswith("sn_keras")
+    ]
+    assert not {weight.name for weight in plain.weights} & {"u", "v"}
+    assert plain.count_params() <= model.count_params()
+    # Twice is once.
+    for found, expected in zip(fold(plain).weights, plain.weights, strict=True):
+        assert found is not expected
+        np.testing.assert_array_equal(numpy(found), numpy(expected))
+    # Neither knows of the other.
+    assert not {id(w) for w in plain.weights} & {id(w) for w in model.weights}
     for weight in plain.weights:
-        weight.assign(np.zeros(weight.shape))
-    for value, weight in zip(before, model.weights, strict=True):
-        np.testing.assert_array_equal(value, numpy(weight))
+        weight.assign(numpy(weight) + 1)
+    for found, expected in zip(model.weights, weights, strict=True):
+        np.testing.assert_array_equal(numpy(found), expected)
+    for found, expected in zip(outputs(model, x), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
-def test_a_wrapper_alone_becomes_its_layer_under_its_own_name():
-    wrapper = SpectralNormalization(layers.Dense(3), name="outer")
-    wrapper.build((None, 5))
-    plain = fold(wrapper)
-    assert (type(plain), plain.name) == (layers.Dense, "outer")
-    np.testing.assert_allclose(
-        numpy(plain.kernel), numpy(wrapper.normalized_kernel()), rtol=1e-6
+@every_kind
+def test_every_kind_of_layer(kind):
+    wrapped = SpectralNormalization(kind.make())
+    kind.build(wrapped)
+    wrapped.iterate(1)
+    plain = fold(wrapped)
+    assert type(plain) is type(wrapped.layer)
+    inputs = kind.inputs()
+    pairs = zip(
+        keras.tree.flatten(plain(*inputs)),
+        keras.tree.flatten(wrapped(*inputs)),
+        strict=True,
     )
+    for found, expected in pairs:
+        np.testing.assert_allclose(numpy(found), numpy(expected), rtol=1e-5, atol=1e-6)
 
 
-def test_a_saved_copy_loads_without_sn_keras(tmp_path):
-    model = trained(sequential)
+def test_the_layer_inside_takes_the_wrappers_name():
+    model, _ = sequential()
+    plain = fold(model)
+    assert isinstance(plain.get_layer("conv"), layers.Conv2D)
+
+
+def test_a_folded_model_can_be_trained():
+    model, x = single_layer()
+    model = keras.Sequential([keras.Input((8,)), model])
+    plain = fold(model)
+    plain.compile("sgd", "mse", jit_compile=False)
+    before = outputs(model, x)
+    plain.fit(x, np.ones((4, 3)), verbose=0)
+    np.testing.assert_array_equal(outputs(model, x)[0], before[0])
+
+
+def test_the_compile_state_is_not_copied():
+    model, x = sequential()
+    model.compile("sgd", "mse")
+    assert not fold(model).compiled
+
+
+def test_loads_without_sn_keras(tmp_path):
+    model, x = trained(sequential)
     fold(model).save(tmp_path / "plain.keras")
-    np.save(tmp_path / "images.npy", images())
-    np.save(tmp_path / "expected.npy", outputs(model)[0])
-    code = """
-import sys, keras, numpy as np
-model = keras.saving.load_model("plain.keras")
-assert "sn_keras" not in sys.modules
-found = keras.ops.convert_to_numpy(model(np.load("images.npy")))
-np.testing.assert_allclose(found, np.load("expected.npy"), rtol=1e-5, atol=1e-6)
-"""
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    np.save(tmp_path / "x.npy", x)
+    script = (
+        "import sys, numpy as np, keras\n"
+        "sys.modules['sn_keras'] = None\n"
+        "model = keras.models.load_model(sys.argv[1] + '/plain.keras')\n"
+        "y = model.predict(np.load(sys.argv[1] + '/x.npy'), verbose=0)\n"
+        "np.save(sys.argv[1] + '/y.npy', y)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    found = np.load(tmp_path / "y.npy")
+    np.testing.assert_allclose(found, outputs(model, x)[0], rtol=1e-5, atol=1e-6)
 
 
-def test_what_can_not_be_folded_is_said():
-    with pytest.raises(TypeError, match="`model` must be a `keras.Model`.*Received"):
-        fold("model")
-    with pytest.raises(ValueError, match="`model` 'late' must be built"):
-        fold(SpectralNormalization(layers.Dense(3), name="late"))
-    dense = layers.Dense(3)
-    inputs = keras.Input((3,))
-    both = keras.Model(inputs, SpectralNormalization(dense)(dense(inputs)))
-    with pytest.raises(ValueError, match="can't be folded.*used with the kernel"):
-        fold(both)
+@pytest.mark.parametrize("tie", ["raw", "wrapped twice"])
+def test_a_layer_with_and_without_its_wrapper_is_refused(tie):
+    inputs = keras.Input((8,))
+    dense = layers.Dense(8)
+    first = dense if tie == "raw" else SpectralNormalization(dense)
+    model = keras.Model(inputs, SpectralNormalization(dense)(first(inputs)))
+    with pytest.raises(
+        ValueError, match="`model` .*can't be folded.*Share the wrapper"
+    ):
+        fold(model)
+
+
+class Unfaithful(Subclassed):
+    def get_config(self):
+        return {**super().get_config(), "units": 5}
+
+
+def test_a_config_that_lies_is_named():
+    model = Unfaithful(8)
+    model.build((None, 8))
+    with pytest.raises(ValueError, match="`model` .*can't be folded.*`get_config`"):
+        fold(model)
+
+
+def test_not_built():
+    with pytest.raises(ValueError, match="`model` .*must be built"):
+        fold(SpectralNormalization(layers.Dense(2)))
+
+
+@pytest.mark.parametrize("value", [None, 3, layers.Dense])
+def test_no_model(value):
+    with pytest.raises(TypeError, match="`model` must be .*Received: model="):
+        fold(value)

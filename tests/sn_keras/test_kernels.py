@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from sn_keras import SpectralNormalization, register_kernels
 from sn_keras.kernels import _REGISTRY, find_kernels
-from tests.sn_keras.gradients import numpy
+from tests.sn_keras.gradients import float64, numpy
 from tests.sn_keras.layer_kinds import KINDS, every_kind
 
 
@@ -167,6 +167,7 @@ def test_dtypes():
         ("float64", "float64", "float64"),
     ]:
         layer = layers.Dense(2, dtype=policy)
-        layer.build((None, 3))
+        with float64():
+            layer.build((None, 3))
         (kernel,) = find_kernels(layer)
         assert (kernel.dtype, kernel.state_dtype) == (stored, state)
