@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 import sn_keras
+from export import upsampling
 from export.phases import PhaseConvolution
 
 # Layers that batch norm folds into, and the axis of their kernel that counts outputs.
@@ -65,16 +66,21 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
       `(b − μ) · γ/√(σ² + ε) + β`.
     - Conditional batch norm becomes one scale and one shift a class.
     - Dropout and its like go.
+    - With `phases`, what LiteRT runs fastest: transposed convolutions become
+      `PhaseConvolution`s; nearest upsampling is merged into the convolution that
+      follows, whose kernel grows by it, or comes after it if that is 1×1.
 
     Layers inside nested models are left as they are.
 
     Args:
         model: a Functional or Sequential model; not changed.
-        phases: whether transposed convolutions become `PhaseConvolution`s, which is
-            what LiteRT runs fastest. Defaults to False.
+        phases: see above. Defaults to False.
     """
-    folded = _foldable(model)
-    producers = {id(producer): norm for norm, producer in folded.values()}
+    readers = _readers(model)
+    folded = _foldable(model, readers)
+    norms = {id(producer): norm for norm, producer in folded.values()}
+    before = _upsampled(model, readers) if phases else {}
+    after = {id(up): conv for up, conv in before.values()}
     values: dict[str, list[np.ndarray]] = {}
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -82,13 +88,40 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
             return Nothing(name=layer.name)
         if type(layer) is sn_keras.ConditionalBatchNormalization and _last_axis(layer):
             return ClassAffine(*_class_affine(layer), name=layer.name)
-        config = layer.get_config()
-        values[layer.name] = [_numpy(weight) for weight in layer.weights]
-        if id(layer) in producers:
-            config["use_bias"] = True
-            values[layer.name] = _fold(layer, producers[id(layer)])
-        if phases and PhaseConvolution.can_replace(layer):
+        if phases and upsampling.is_nearest(layer):
+            follower = after.get(id(layer))
+            if follower is None:
+                return upsampling.NearestUpsampling(layer.size[0], layer.name)
+            if follower.kernel_size != (1, 1):
+                return Nothing(name=layer.name)
+            # The 1×1 convolution in the place of the upsampling.
+            return convolution(follower, layer.name)
+        if id(layer) in before:
+            size = before[id(layer)][0].size[0]
+            if layer.kernel_size == (1, 1):
+                return upsampling.NearestUpsampling(size, layer.name)
+            config = upsampling.merged_config(convolution(layer).get_config(), size)
+            kernel, *bias = values[layer.name]
+            values[layer.name] = [upsampling.merged_kernel(kernel, size), *bias]
             return PhaseConvolution(config)
+        if id(layer) in norms:
+            layer = convolution(layer)
+        else:
+            values[layer.name] = [_numpy(weight) for weight in layer.weights]
+        if phases and PhaseConvolution.can_replace(layer):
+            return PhaseConvolution(layer.get_config())
+        return layer.__class__.from_config(layer.get_config())
+
+    def convolution(
+        layer: keras.layers.Layer, name: str | None = None
+    ) -> keras.layers.Layer:
+        """A copy with the batch norm that follows folded in; notes its weights."""
+        name = name or layer.name
+        config = {**layer.get_config(), "name": name}
+        values[name] = [_numpy(weight) for weight in layer.weights]
+        if id(layer) in norms:
+            config["use_bias"] = True
+            values[name] = _fold(layer, norms[id(layer)])
         return layer.__class__.from_config(config)
 
     simple = keras.models.clone_model(model, clone_function=clone)
@@ -97,33 +130,58 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
     return simple
 
 
-def _foldable(
-    model: keras.Model,
-) -> Mapping[int, tuple[keras.layers.Layer, keras.layers.Layer]]:
-    """Returns batch norms (by id) with the layer that each one folds into."""
-    consumers: dict[int, int] = {}
-    for tensor in model.outputs:
-        consumers[id(tensor)] = consumers.get(id(tensor), 0) + 1
+Pairs = Mapping[int, tuple[keras.layers.Layer, keras.layers.Layer]]
+
+
+def _readers(model: keras.Model) -> dict[int, int]:
+    """Returns how often each tensor (by id) is read, as an output of the model too."""
+    readers: dict[int, int] = {}
+    tensors = list(model.outputs)
     for layer in model.layers:
-        for tensor in _inputs(layer):
-            consumers[id(tensor)] = consumers.get(id(tensor), 0) + 1
+        tensors += _inputs(layer)
+    for tensor in tensors:
+        readers[id(tensor)] = readers.get(id(tensor), 0) + 1
+    return readers
+
+
+def _before(
+    layer: keras.layers.Layer, readers: Mapping[int, int]
+) -> keras.layers.Layer | None:
+    """Returns the layer whose output this one, called once, is the only one to read."""
+    inputs = _inputs(layer)
+    if len(inputs) != 1 or readers[id(inputs[0])] != 1:
+        return None
+    producer = inputs[0]._keras_history.operation
+    return producer if len(_inputs(producer)) == 1 else None
+
+
+def _foldable(model: keras.Model, readers: Mapping[int, int]) -> Pairs:
+    """Returns batch norms (by id) with the layer that each one folds into."""
     folded = {}
     for layer in model.layers:
         if type(layer) is not keras.layers.BatchNormalization:
             continue
-        inputs = _inputs(layer)
-        if len(inputs) != 1 or consumers[id(inputs[0])] != 1:
-            continue
-        producer = inputs[0]._keras_history.operation
+        producer = _before(layer, readers)
         if (
-            type(producer) in _OUTPUT_AXIS
-            and len(_inputs(producer)) == 1
+            producer is not None
+            and type(producer) in _OUTPUT_AXIS
             and producer.activation is keras.activations.linear
             and getattr(producer, "data_format", "channels_last") == "channels_last"
             and _last_axis(layer)
         ):
             folded[id(layer)] = (layer, producer)
     return folded
+
+
+def _upsampled(model: keras.Model, readers: Mapping[int, int]) -> Pairs:
+    """Returns (by the convolution's id) an upsampling and the convolution after it."""
+    pairs = {}
+    for layer in model.layers:
+        if upsampling.can_merge(layer):
+            producer = _before(layer, readers)
+            if producer is not None and upsampling.is_nearest(producer):
+                pairs[id(layer)] = (producer, layer)
+    return pairs
 
 
 def _inputs(layer: keras.layers.Layer) -> list[Any]:

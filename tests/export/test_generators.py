@@ -55,7 +55,7 @@ def test_spectral_normalization_is_folded():
     inputs = keras.Input((8,))
     x = sn_keras.SpectralNormalization(layers.Dense(48))(inputs)
     model = keras.Model(inputs, layers.Reshape((4, 4, 3))(x))
-    z = np.ones((2, 8), "float32")
+    z: np.ndarray = np.ones((2, 8), "float32")
     generator = generators.load(model)
     assert len(generator.model.weights) == 2
     np.testing.assert_allclose(generator(z), model(z), atol=1e-6)

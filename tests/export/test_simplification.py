@@ -8,6 +8,8 @@ import pytest
 from keras import layers
 
 from export import simplification
+from export.phases import PhaseConvolution
+from export.upsampling import NearestUpsampling
 from tests.export import networks
 
 
@@ -31,14 +33,50 @@ def test_batch_norm_folds_into_the_layer_before_it(small_cnn, phases):
     assert len(simple.weights) == len(small_cnn.weights) - 3 * 4
 
 
-def test_conditional_batch_norm_becomes_a_scale_and_a_shift(small_resnet):
-    simple = simplification.simplify(small_resnet)
+@pytest.mark.parametrize("phases", [False, True])
+def test_conditional_batch_norm_becomes_a_scale_and_a_shift(small_resnet, phases):
+    simple = simplification.simplify(small_resnet, phases)
     z = np.random.default_rng(1).normal(size=(6, 16)).astype("float32")
     labels = np.array([0, 1, 2, 0, 1, 2], "int32")
     _same(small_resnet, simple, [z, labels])
     assert _count(simple, simplification.ClassAffine) == 4
     # The last batch norm follows an addition: there is nothing to fold it into.
     assert _count(simple, layers.BatchNormalization) == 1
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("kernel_size", [1, 3, (5, 3)])
+@pytest.mark.parametrize("norm", [False, True])
+def test_upsampling_is_merged_into_the_convolution_after_it(size, kernel_size, norm):
+    inputs = keras.Input((5, 4, 3))
+    x = layers.UpSampling2D(size)(inputs)
+    x = layers.Conv2D(6, kernel_size, padding="same")(x)
+    x = layers.BatchNormalization()(x) if norm else layers.ReLU()(x)
+    model = networks.trained_like(keras.Model(inputs, x), 0)
+    simple = simplification.simplify(model, phases=True)
+    assert _count(simple, layers.UpSampling2D) == 0
+    assert _count(simple, PhaseConvolution) == (kernel_size != 1)
+    z = np.random.default_rng(1).normal(size=(2, 5, 4, 3)).astype("float32")
+    _same(model, simple, [z])
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda x: layers.Conv2D(3, 3, padding="valid")(x),
+        lambda x: layers.Conv2D(3, 2, padding="same")(x),
+        lambda x: layers.Conv2D(3, 3, padding="same", groups=3)(x),
+        lambda x: layers.Add()([layers.Conv2D(3, 3, padding="same")(x), x]),
+    ],
+)
+def test_upsampling_stays_where_it_cant_be_merged(after):
+    inputs = keras.Input((5, 4, 3))
+    model = keras.Model(inputs, after(layers.UpSampling2D(2)(inputs)))
+    model = networks.trained_like(model, 0)
+    simple = simplification.simplify(model, phases=True)
+    assert _count(simple, NearestUpsampling) == 1
+    z = np.random.default_rng(1).normal(size=(2, 5, 4, 3)).astype("float32")
+    _same(model, simple, [z])
 
 
 def _case(after, **options):
