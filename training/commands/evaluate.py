@@ -112,6 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
         real=real,
         others=others,
         intra=arguments.intra,
+        intra_real=optional_source(folder, "train") if arguments.intra else None,
         seed=arguments.seed,
         batch_size=arguments.batch_size,
         cache=arguments.cache,

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from training.evaluation.checks import check_count, check_images, check_labels
 
 FEATURES = 128
-MINIMUM_STEPS = 300
+MINIMUM_STEPS = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +124,7 @@ def train_classifier(
         seed: Seed of weights, order and shifts. Defaults to 0.
         batch_size: Images a step. Defaults to 128.
         epochs: Passes over the data. Defaults to 6; small sets get as many as make
-            300 steps.
+            500 steps.
         learning_rate: The first rate. Defaults to 1e-3.
         progress: Called as `progress(step, steps, loss)`.
 

@@ -41,7 +41,10 @@ class Evaluation:
         others: Further real images, which take the place of generated ones for
             "real against real", a bound on what a generator can reach; `None` for none.
         intra: Generated images a class for the intra-class distance of conditional
-            generators; 0 for none. The paper takes 5,000.
+            generators, against all images of `intra_real`; 0 for none. The paper
+            takes 5,000.
+        intra_real: Real images for it, in the paper all training images; `None`:
+            those of `real`.
         seed: Seed of the latents.
         batch_size: Images a call of generator and extractor.
         cache: Folder of cached real features; `None` for `default_cache_folder()`.
@@ -53,6 +56,7 @@ class Evaluation:
     real: DataSource
     others: DataSource | None = None
     intra: int = 0
+    intra_real: DataSource | None = None
     seed: int = 0
     batch_size: int = 64
     cache: Path | None = None
@@ -110,7 +114,13 @@ class Evaluation:
                 count,
                 self._progress("generated images by class"),
             )
-            scores |= score_classes(real, by_class, self.extractor.scores)
+            source = self.intra_real or self.real
+            of_classes = self._real_features(source, len(source))
+            for name, value in score_classes(
+                of_classes, by_class, self.extractor.scores
+            ).items():
+                # The number is part of the name: without it two don't compare.
+                scores[f"{name} ({self.intra})"] = value
         return Report(
             step=step_of(folder, weights),
             weights=weights,

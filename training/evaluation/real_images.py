@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.data import DataSource, load
 from training.evaluation.cache import cached_features, default_cache_folder
@@ -14,6 +16,9 @@ from training.evaluation.classifier import LabelledImages
 from training.evaluation.extraction import Extracted, Progress, extract
 from training.evaluation.extractors.base import FeatureExtractor
 from training.run_folder import RunFolder
+
+# What is hashed of a set of images: reading ImageNet twice would take an hour.
+_PROBE_BYTES = 2**30
 
 
 def run_source(folder: RunFolder, split: str) -> DataSource:
@@ -68,29 +73,38 @@ def real_features(
         progress: Called as `progress(done, total)` as features are made.
     """
     count = min(count, len(source))
-    images, labels = source.sample(count)
-    digest = hashlib.sha256(str(images.shape).encode())
-    digest.update(images.data)
-    if labels is not None:
-        digest.update(np.ascontiguousarray(labels).data)
-    key = {
+    key: dict[str, str | int] = {
         "data": source.name,
         "split": source.split,
-        "images": digest.hexdigest(),
+        "count": count,
+        "images": _fingerprint(source, count),
         "extractor": extractor.identity,
         "preprocessing": extractor.preprocessing,
     }
-
-    def batches() -> Any:
-        for start in range(0, count, batch_size):
-            part = slice(start, start + batch_size)
-            yield images[part], None if labels is None else labels[part]
-
     return cached_features(
         cache or default_cache_folder(),
         key,
-        lambda: extract(extractor, batches(), count, progress),
+        lambda: extract(extractor, _batches(source, batch_size), count, progress),
     )
+
+
+def _fingerprint(source: DataSource, count: int) -> str:
+    """Returns a hash of the first `count` images, of large sets of their first GiB."""
+    probe = min(count, _PROBE_BYTES // math.prod(source.image_shape) + 1)
+    images, labels = source.sample(probe)
+    digest = hashlib.sha256(str(images.shape).encode())
+    digest.update(np.ascontiguousarray(images).data)
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()
+
+
+def _batches(
+    source: DataSource, size: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int32] | None]]:
+    """Yields the images in the order of `sample`, without holding all of them."""
+    for _, images, *labels in source.blocks(0, 0, size, size, 1):
+        yield images.numpy(), labels[0].numpy() if labels else None
 
 
 def labelled(source: DataSource) -> LabelledImages:

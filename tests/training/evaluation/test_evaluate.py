@@ -12,9 +12,11 @@ import tensorflow as tf
 from training import GAN
 from training.__main__ import main
 from training.data import ArraySource
-from training.evaluation import compare
-from training.evaluation.evaluate import Evaluation, step_of
+from training.evaluation import compare, intra_frechet_distance
+from training.evaluation.evaluate import Evaluation, load_generator, step_of
+from training.evaluation.extraction import extract
 from training.evaluation.extractors import KerasExtractor
+from training.evaluation.generation import generated_batches
 from training.evaluation.in_training import score_callback
 from training.evaluation.protocol import PROTOCOLS, Protocol
 from training.evaluation.reports import CONDITIONS, Report, load_reports, save_report
@@ -158,11 +160,22 @@ def test_real_features_are_cached(make_run, pixels, tmp_path):
 @pytest.mark.filterwarnings("ignore:A class has")
 def test_conditional_runs_get_intra_class_scores(make_run, pixels, tmp_path):
     folder = make_run(conditional=True)
-    real, _ = sources(folder)
+    real, train = sources(folder)
     report = Evaluation(
-        pixels, SMALL, real, intra=20, cache=tmp_path / "cache"
+        pixels, SMALL, real, intra=20, intra_real=train, cache=tmp_path / "cache"
     ).score_run(folder)
-    assert report.scores["intra FD-quarters"] > 0
+    labels = np.arange(60) % 3
+    batches = generated_batches(
+        load_generator(folder), 60, seed=1, latent_dim=4, num_classes=3
+    )
+    fake = extract(pixels, batches, 60)
+    np.testing.assert_array_equal(fake.labels, labels)
+    images, real_labels = train.sample(len(train))
+    expected = intra_frechet_distance(
+        pixels(images)[0], real_labels, fake.features, fake.labels
+    )
+    value = report.scores["intra FD-quarters (20)"]
+    assert value == pytest.approx(expected.mean, rel=1e-5)
 
 
 def test_evaluate_refuses(make_run, pixels, tmp_path):
