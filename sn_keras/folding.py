@@ -40,7 +40,6 @@ def fold(model: LayerOrModel) -> LayerOrModel:
             it would need two kernels.
 
     Example:
-
     ```python
     plain = fold(discriminator)
     plain.save("discriminator.keras")  # loads without sn_keras

@@ -166,7 +166,6 @@ def register_kernels(
         ValueError: if no attribute is named.
 
     Example:
-
     ```python
     class Bilinear(keras.layers.Layer):
         def build(self, input_shape):

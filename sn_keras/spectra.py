@@ -30,7 +30,6 @@ def singular_values(
         ValueError: if the layer is not built or has no kernel.
 
     Example:
-
     ```python
     squared = {k: (s / s[0]) ** 2 for k, s in singular_values(model).items()}
     ```

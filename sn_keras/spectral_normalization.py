@@ -65,7 +65,6 @@ class SpectralNormalization(NormDivision):
             integer.
 
     Example:
-
     ```python
     layer = SpectralNormalization(keras.layers.Conv2D(64, 3, padding="same"))
     features = layer(images, training=True)

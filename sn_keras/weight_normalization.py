@@ -34,7 +34,6 @@ class WeightNormalization(NormDivision):
         TypeError, ValueError: as `SpectralNormalization`.
 
     Example:
-
     ```python
     layer = WeightNormalization(keras.layers.Dense(10))
     layer(x)
@@ -77,7 +76,6 @@ class FrobeniusNormalization(NormDivision):
         TypeError, ValueError: as `SpectralNormalization`.
 
     Example:
-
     ```python
     layer = FrobeniusNormalization(keras.layers.Dense(10))
     layer(x)
