@@ -10,13 +10,16 @@ import keras
 import numpy as np
 
 from sn_keras import SpectralNormalization
-from training import images
+from training import images, strategies
 from training.checkpoints import Checkpoint, Checkpoints
 from training.events import Events
 from training.files import replacing
 from training.interruption import Interruption
 from training.progress import ProgressLine
 from training.run_folder import RunFolder
+
+# Steps between two questions to the other workers whether one was told to stop.
+_AGREE_EVERY = 5
 
 
 class NonFiniteError(RuntimeError):
@@ -73,7 +76,8 @@ class Log(_AfterStep):
 
     Args:
         folder: the run's folder.
-        events: TensorBoard's files.
+        events: TensorBoard's files; None in workers other than the chief, which write
+            nothing.
         progress: the line on the terminal.
         every: steps between entries.
         last_step: gets an entry in any case.
@@ -83,7 +87,7 @@ class Log(_AfterStep):
     def __init__(
         self,
         folder: RunFolder,
-        events: Events,
+        events: Events | None,
         progress: ProgressLine,
         every: int,
         last_step: int,
@@ -108,9 +112,10 @@ class Log(_AfterStep):
         values = _numbers(logs)
         values.update(spectral_norms(self.model.discriminator))
         values["images_per_second"] = self._images_per_step / seconds
-        self._folder.append_metrics({"step": step, **values})
-        self._events.scalars(step, values)
-        self._progress.show(step, values, seconds)
+        if self._events is not None:
+            self._folder.append_metrics({"step": step, **values})
+            self._events.scalars(step, values)
+            self._progress.show(step, values, seconds)
         self.model.reset_metrics()
 
 
@@ -153,7 +158,8 @@ class Save(_AfterStep):
     Args:
         folder: the run's folder.
         checkpoints: its checkpoints.
-        events: flushed before each, so that no point before a checkpoint is lost.
+        events: flushed before each, so that no point before a checkpoint is lost; None
+            in workers other than the chief, which write nothing.
         every: steps between checkpoints.
         last_step: gets a checkpoint in any case.
         interruption: asks for a checkpoint at the step at hand, the last one.
@@ -164,7 +170,7 @@ class Save(_AfterStep):
         self,
         folder: RunFolder,
         checkpoints: Checkpoints,
-        events: Events,
+        events: Events | None,
         every: int,
         last_step: int,
         interruption: Interruption,
@@ -183,19 +189,34 @@ class Save(_AfterStep):
             self._start.restore(state(self.model))
 
     def after(self, step: int, due: bool, logs: Any) -> None:
-        stopping = self._interruption.signal is not None
+        stopping = self._stopping(step)
         if due or stopping:
             check_finite(self.model, step)
-            self._events.flush()
-            self._checkpoints.save(step, state(self.model))
-            with replacing(self._folder.generator) as temporary:
-                self.model.generator.save(temporary)
-            averaged = self.model.averaged_generator()
-            if averaged is not None:
-                with replacing(self._folder.averaged_generator) as temporary:
-                    averaged.save(temporary)
+            values: dict[str, Any] = dict(state(self.model))
+            # Sums over the workers, to which each has to contribute.
+            values["metrics"] = [np.asarray(x.numpy()) for x in values["metrics"]]
+            if self._events is not None:
+                self._write(step, values, self._events)
         if stopping:
             self.model.stop_training = True
+
+    def _stopping(self, step: int) -> bool:
+        strategy = self.model.distribute_strategy
+        wish = self._interruption.signal is not None
+        if strategies.position(strategy)[1] == 1:
+            return wish
+        # Workers get a signal at different steps, and have to stop at the same one.
+        return step % _AGREE_EVERY == 0 and strategies.agreed(strategy, wish)
+
+    def _write(self, step: int, values: dict[str, Any], events: Events) -> None:
+        events.flush()
+        self._checkpoints.save(step, values)
+        with replacing(self._folder.generator) as temporary:
+            self.model.generator.save(temporary)
+        averaged = self.model.averaged_generator()
+        if averaged is not None:
+            with replacing(self._folder.averaged_generator) as temporary:
+                averaged.save(temporary)
 
 
 def state(gan: Any) -> dict[str, list[keras.Variable]]:

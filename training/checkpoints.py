@@ -94,18 +94,19 @@ class Checkpoints:
 
         Args:
             step: G updates done, 0 or more.
-            groups: names of groups with their variables, in a fixed order.
+            groups: names of groups with their variables (or arrays of their values),
+                in a fixed order.
             metadata: plain JSON to keep beside the arrays.
 
         Returns:
             The file's path.
         """
         path = self.folder / f"step-{step:08d}.npz"
-        arrays = {key: variable.numpy() for key, variable in _flatten(groups).items()}
+        arrays = {key: _array(value) for key, value in _flatten(groups).items()}
         text = json.dumps(dict(metadata or {}))
         arrays["metadata"] = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
         for _, old in self.steps()[: -self.keep]:
             old.unlink(missing_ok=True)
         return path
@@ -142,6 +143,10 @@ def _read(step: int, path: Path) -> Checkpoint:
         arrays = {key: archive[key] for key in archive.files}
     metadata = json.loads(arrays.pop("metadata").tobytes().decode("utf-8"))
     return Checkpoint(step, arrays, metadata, path)
+
+
+def _array(value: keras.Variable | np.ndarray) -> np.ndarray:
+    return np.asarray(value if isinstance(value, np.ndarray) else value.numpy())
 
 
 def _flatten(groups: Groups) -> dict[str, keras.Variable]:

@@ -302,9 +302,10 @@ class GAN(keras.Model):
         """
         if not self.generator_optimizer.use_ema:
             return None
-        copy = keras.models.clone_model(self.generator)
-        copy.set_weights(self.generator.get_weights())
-        self.generator_optimizer.finalize_variable_values(copy.trainable_variables)
+        with self.distribute_strategy.scope():
+            copy = keras.models.clone_model(self.generator)
+            copy.set_weights(self.generator.get_weights())
+            self.generator_optimizer.finalize_variable_values(copy.trainable_variables)
         return copy
 
     @property

@@ -75,6 +75,10 @@ class Preset:
         0, "updates at the end over which the learning rate falls linearly to 0"
     )
     ema: float = _option(0.0, "momentum of an average of G's weights, 0 for none")
+    synchronized: bool = _option(
+        False,
+        "whether G's batch norm takes the statistics of all devices' images together",
+    )
     precision: str = _option("float32", "float32 or mixed_bfloat16")
     seed: int = _option(0, "seed of weights, latents and the order of the images")
 

@@ -90,12 +90,14 @@ class RunResult:
         step: the step that was reached.
         finished: whether that was the last one.
         exit_code: 0, or 130 or 143 after Ctrl-C or SIGTERM.
+        chief: whether this process is the one that wrote the files.
     """
 
     folder: RunFolder
     step: int
     finished: bool
     exit_code: int
+    chief: bool = True
 
 
 def fit(
@@ -112,7 +114,7 @@ def fit(
         preset: what to train.
         options: how.
         source: the images, of `training.data.load`; None loads `preset.data`.
-        say: gets a line of text now and then.
+        say: gets a line of text now and then, in the chief alone.
 
     Returns:
         How it ended. After Ctrl-C or SIGTERM a checkpoint was written, and the next
@@ -127,41 +129,51 @@ def fit(
     options = options or RunOptions()
     preset = preset.resolved()
     folder = RunFolder(path)
+    # First of all that uses TensorFlow: workers must find each other before.
+    strategy = strategies.create_strategy(options.strategy)
     if source is None:
         from training.data import load
 
         source = load(preset.data, image_size=preset.image_size)
-    strategy = strategies.create_strategy(options.strategy)
+    chief = strategies.position(strategy)[0] == 0
     config = _config(preset, source)
-    folder.check(config)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with RunLock(folder.path), Interruption() as interruption:
-        folder.open(config)
+    if chief:
+        folder.check(config)
+        folder.path.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        interruption = stack.enter_context(Interruption())
+        if chief:
+            stack.enter_context(RunLock(folder.path))
+            folder.open(config)
+        # Workers read the checkpoint when the chief has made the folder ready.
+        strategies.agreed(strategy, True)
         checkpoints = Checkpoints(folder.checkpoints, options.keep)
         checkpoint = checkpoints.latest()
         done = 0 if checkpoint is None else checkpoint.step
         if done >= preset.steps:
-            say(f"{folder.path} is finished: {done} of {preset.steps} steps.")
-            return RunResult(folder, done, True, 0)
-        if checkpoint is not None:
+            if chief:
+                say(f"{folder.path} is finished: {done} of {preset.steps} steps.")
+            return RunResult(folder, done, True, 0, chief)
+        if checkpoint is not None and chief:
             say(f"Carrying on from step {done} of {preset.steps} in {folder.path}.")
         with strategy.scope():
             gan = create_gan(preset, source, options)
         if checkpoint is not None:
             checkpoint.restore(callbacks.state(gan))
-        folder.truncate_metrics(done)
-        events.truncate(folder.logs, done)
+        if chief:
+            folder.truncate_metrics(done)
+            events.truncate(folder.logs, done)
         _train(
             gan, preset, options, source, folder, checkpoints, checkpoint, interruption
         )
         step = gan.step
         finished = step >= preset.steps
-        if not finished and interruption.signal is None:
+        if not finished and not gan.stop_training:
             raise RuntimeError(
                 f"The data ended at step {step} of {preset.steps}. A checkpoint of "
                 "an earlier step may be there; the data must repeat without end."
             )
-        return RunResult(folder, step, finished, interruption.exit_code)
+        return RunResult(folder, step, finished, interruption.exit_code, chief)
 
 
 def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
@@ -192,6 +204,7 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
             latent_dim=preset.latent_dim,
             width_multiplier=preset.width_multiplier,
             num_classes=classes,
+            synchronized=preset.synchronized,
         )
         discriminator = network.discriminator(
             image_shape=tuple(source.image_shape),
@@ -248,47 +261,33 @@ def _train(
     from training.data import make_dataset
 
     images_per_step = preset.batch_size * gan.discriminator_steps
+    index, count = strategies.position(gan.distribute_strategy)
     dataset = make_dataset(
         source,
         batch_size=images_per_step,
         seed=preset.seed,
         start=gan.step * images_per_step,
+        worker_index=index,
+        num_workers=count,
     )
     last = preset.steps
     progress = ProgressLine(last)
-    writer = events.Events(folder.logs)
-    around = [
-        callbacks.Guard(1, last),
-        callbacks.Log(
-            folder, writer, progress, options.log_every, last, images_per_step
-        ),
-        callbacks.Samples(folder, writer, options.sample_every, last, options.samples),
-        callbacks.Save(
-            folder,
-            checkpoints,
-            writer,
-            options.checkpoint_every,
-            last,
-            interruption,
-            checkpoint,
-        ),
-    ]
-    if options.spectra_every is not None:
-        spectra = Spectra(folder.path / "spectra", options.spectra_every, writer)
-        around.insert(-1, spectra)
-    if options.score_every is not None:
-        from training.evaluation.in_training import score_callback
-
-        # Before the checkpoint, so that none is there whose score was not written.
-        scored = score_callback(
-            folder,
-            writer,
-            options.score_every,
-            last,
-            options.score_images,
-            options.inception,
-        )
-        around.insert(-1, scored)
+    writer = events.Events(folder.logs) if index == 0 else None
+    log = callbacks.Log(
+        folder, writer, progress, options.log_every, last, images_per_step
+    )
+    save = callbacks.Save(
+        folder,
+        checkpoints,
+        writer,
+        options.checkpoint_every,
+        last,
+        interruption,
+        checkpoint,
+    )
+    # The checkpoint last: what was written before it needn't be written again.
+    around = [callbacks.Guard(1, last), log, *_watching(folder, writer, options, last)]
+    around.append(save)
     try:
         gan.fit(
             dataset,
@@ -299,7 +298,34 @@ def _train(
         )
     finally:
         progress.end()
-        writer.close()
+        if writer is not None:
+            writer.close()
+
+
+def _watching(
+    folder: RunFolder, writer: events.Events | None, options: RunOptions, last: int
+) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks that look at the networks, for the chief alone."""
+    if writer is None:
+        return []
+    watching: list[keras.callbacks.Callback] = [
+        callbacks.Samples(folder, writer, options.sample_every, last, options.samples)
+    ]
+    if options.spectra_every is not None:
+        watching.append(Spectra(folder.path / "spectra", options.spectra_every, writer))
+    if options.score_every is not None:
+        from training.evaluation.in_training import score_callback
+
+        scored = score_callback(
+            folder,
+            writer,
+            options.score_every,
+            last,
+            options.score_images,
+            options.inception,
+        )
+        watching.append(scored)
+    return watching
 
 
 def _config(preset: Preset, source: Any) -> dict[str, Any]:

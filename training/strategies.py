@@ -53,6 +53,29 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
     return tf.distribute.OneDeviceStrategy((_logical("GPU") or ["/cpu:0"])[0])
 
 
+def position(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Returns this process' index among the workers of a strategy, and their number.
+
+    Worker 0 is the chief, the one that writes files.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 0, 1
+    resolver = strategy.cluster_resolver
+    chiefs = resolver.cluster_spec().as_dict().get("chief", [])
+    index = resolver.task_id + (len(chiefs) if resolver.task_type == "worker" else 0)
+    return index, len(_workers())
+
+
+def agreed(strategy: tf.distribute.Strategy, wish: bool) -> bool:
+    """Returns whether any worker has the wish. All of them have to ask."""
+    if position(strategy)[1] == 1:
+        return wish
+
+    mine = strategy.run(lambda one: one, args=(tf.constant(float(wish)),))
+    total = strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)
+    return float(total) > 0
+
+
 def _found() -> str:
     if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
         return "tpu"

@@ -35,7 +35,7 @@ PRESET = Preset(
 OPTIONS = RunOptions(log_every=2, sample_every=3, checkpoint_every=2, samples=5, keep=2)
 
 
-def toy_generator(image_shape, num_classes=None, **sizes):
+def toy_generator(image_shape, num_classes=None, **options):
     latents = keras.Input((toys.LATENT,))
     x = keras.layers.Dense(toys.SIZE**2)(latents)
     x = keras.layers.BatchNormalization()(x)
@@ -43,7 +43,7 @@ def toy_generator(image_shape, num_classes=None, **sizes):
     return keras.Model(latents, keras.layers.Reshape(image_shape)(x))
 
 
-def toy_discriminator(image_shape, normalizer, **sizes):
+def toy_discriminator(image_shape, normalizer, **options):
     # With dropout, whose seed is a state too.
     images = keras.Input(image_shape)
     x = normalizer.apply(keras.layers.Conv2D, 3, 3, name="conv")(images)
@@ -217,6 +217,21 @@ def test_a_signal_leaves_a_run_that_carries_on(
     for name, array in last_arrays(finished).items():
         np.testing.assert_array_equal(arrays[name], array, err_msg=name)
     assert lines(tmp_path / "run") == lines(finished)
+
+
+def test_two_replicas_carry_on_too(tmp_path, source, monkeypatch):
+    # Means of losses are kept as a part in each replica.
+    options = dataclasses.replace(OPTIONS, strategy="mirrored", checkpoint_every=3)
+    fit(tmp_path / "whole", source, options=options)
+    with monkeypatch.context() as patch:
+        crash_at(patch, 4)
+        with pytest.raises(CrashError):
+            fit(tmp_path / "run", source, options=options)
+    fit(tmp_path / "run", source, options=options)
+    arrays = last_arrays(tmp_path / "run")
+    for name, array in last_arrays(tmp_path / "whole").items():
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
 
 
 def snapshot(path):

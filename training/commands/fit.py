@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     how = RunOptions(**options.given(arguments, RunOptions))
     result = runs.fit(arguments.run, preset, how)
+    if not result.chief:
+        return result.exit_code
     folder = result.folder
     if not result.finished:
         print(

@@ -6,9 +6,7 @@ import argparse
 import dataclasses
 import types
 import typing
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
 def add_options(parser: argparse._ActionsContainer, kind: type) -> None:
@@ -50,11 +48,18 @@ def _parser_of(hint: Any) -> Any:
     def parse(text: str) -> Any:
         if optional and text.lower() == "none":
             return None
-        return kind(text)
+        return _boolean(text) if kind is bool else kind(text)
 
     # What argparse calls it in an error: "invalid int value".
     parse.__name__ = kind.__name__
     return parse
+
+
+def _boolean(text: str) -> bool:
+    known = {"true": True, "yes": True, "false": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError
+    return known[text.lower()]
 
 
 def _shown(default: Any) -> str:
