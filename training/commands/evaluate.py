@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--weights",
-        choices=("last", "ema", "best"),
+        choices=("last", "ema", "best", "ema-best"),
         default="last",
         help="which of the run's generators",
     )

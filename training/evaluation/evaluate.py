@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import sn_keras
 from training.data import DataSource
+from training.evaluation.callbacks import best_generator_path, read_best
 from training.evaluation.extraction import Extracted, Progress, extract
 from training.evaluation.extractors.base import FeatureExtractor
 from training.evaluation.generation import generated_batches
@@ -67,7 +68,7 @@ class Evaluation:
 
         Args:
             folder: The run's folder.
-            weights: `"last"`, `"ema"` (averaged) or `"best"`.
+            weights: `"last"`, `"ema"` (averaged), `"best"` or `"ema-best"`.
 
         Raises:
             ValueError: If the run has no such generator or is of other images.
@@ -179,11 +180,12 @@ class Evaluation:
 
 
 def generator_path(folder: RunFolder, weights: str) -> Path:
-    """Returns the file of a run's `"last"`, `"ema"` or `"best"` generator."""
+    """Returns the file of a run's last, ema, best or ema-best generator."""
     paths = {
         "last": folder.generator,
         "ema": folder.averaged_generator,
-        "best": folder.path / "generator-best.keras",
+        "best": best_generator_path(folder.path),
+        "ema-best": best_generator_path(folder.path, "ema_"),
     }
     if weights not in paths:
         raise ValueError(
@@ -204,6 +206,8 @@ def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
             "last": "it is written with the first checkpoint",
             "ema": "it is written if the run averages its weights (--ema)",
             "best": "it is written if the run is scored as it trains (--score-every)",
+            "ema-best": "it is written if a run that averages its weights (--ema) is "
+            "scored as it trains (--score-every)",
         }[weights]
         raise ValueError(
             f"`run` must have the file {path.name}; {hint}. Received: {folder.path}"
@@ -213,10 +217,8 @@ def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
 
 def step_of(folder: RunFolder, weights: str = "last") -> int:
     """Returns the step that a run's generator is of, 0 if nothing says."""
-    if weights == "best":
-        from training.evaluation.callbacks import read_best
-
-        best = read_best(folder.path)
+    if weights in ("best", "ema-best"):
+        best = read_best(folder.path, "ema_" if weights == "ema-best" else "")
         return 0 if best is None else best.step
     steps = [int(path.stem[5:]) for path in folder.checkpoints.glob("step-*.npz")]
     return max(steps, default=0)

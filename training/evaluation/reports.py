@@ -35,7 +35,7 @@ class Report:
 
     Attributes:
         step: Updates of G behind the generator.
-        weights: `"last"`, `"ema"` or `"best"`: which of the run's generators.
+        weights: `"last"`, `"ema"`, `"best"` or `"ema-best"`: which generator.
         scores: Score → value.
         conditions: What must be equal for two scores to compare: extractor, graph
             (its identity), resize, data, split, image_shape, n_real, n_fake, splits,
