@@ -139,6 +139,10 @@ def fit(
     config = _config(preset, source)
     if chief:
         folder.check(config)
+    # Before anything is written: it finds what is wrong with the preset.
+    with strategy.scope():
+        gan = create_gan(preset, source, options)
+    if chief:
         folder.path.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
@@ -156,8 +160,6 @@ def fit(
             return RunResult(folder, done, True, 0, chief)
         if checkpoint is not None and chief:
             say(f"Carrying on from step {done} of {preset.steps} in {folder.path}.")
-        with strategy.scope():
-            gan = create_gan(preset, source, options)
         if checkpoint is not None:
             checkpoint.restore(callbacks.state(gan))
         if chief:
@@ -336,6 +338,7 @@ def _config(preset: Preset, source: Any) -> dict[str, Any]:
         "data": {
             "image_shape": list(source.image_shape),
             "num_classes": source.num_classes,
+            "images": len(source),
         },
         "generator": {
             "latent_dim": preset.latent_dim,
