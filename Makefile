@@ -19,8 +19,6 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile -
 REQUIREMENTS := pyproject.toml constraints.txt
 SOURCES := sn_keras training export benchmarks tests
 
-export TF_CPP_MIN_LOG_LEVEL ?= 3
-
 .PHONY: help setup setup-dev demo test test-torch lint format format-check typecheck clean
 .DEFAULT_GOAL := help
 
