@@ -14,6 +14,7 @@ from collections.abc import Sequence
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from export import api, benchmark, litert, verification, web
+from export.discriminators import export_discriminator
 from export.errors import ConversionError, VerificationError
 
 _EXPECTED = (
@@ -32,7 +33,8 @@ def _export(arguments: Sequence[str]) -> None:
         description="Writes a Keras generator as files that need no Keras, checks "
         "each against Keras in a process of its own, and prints the differences. "
         "Other commands: `python -m export benchmark --help` (time of each file), "
-        "`python -m export web --help` (a page that runs one in the browser).",
+        "`python -m export web --help` (a page that runs one in the browser), "
+        "`python -m export discriminator --help`.",
     )
     parser.add_argument(
         "generator", help="a `.keras` file or the folder of a run with generator.keras"
@@ -191,7 +193,25 @@ def _web(arguments: Sequence[str]) -> None:
     print(f"page written; look at it with: python -m http.server --directory {page}")
 
 
-_COMMANDS = {"benchmark": _benchmark, "web": _web}
+def _discriminator(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m export discriminator",
+        description="Writes a Keras discriminator as a SavedModel (images to logits "
+        "and features) and checks it against Keras.",
+    )
+    parser.add_argument("discriminator", help="a `.keras` file")
+    parser.add_argument("--output", required=True, metavar="DIR", help="to write")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier export"
+    )
+    options = parser.parse_args(arguments)
+    export_discriminator(
+        options.discriminator, options.output, options.overwrite, report=print
+    )
+    print(f"exported to {options.output}")
+
+
+_COMMANDS = {"benchmark": _benchmark, "discriminator": _discriminator, "web": _web}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -89,17 +89,17 @@ def export_generator(
     target = pathlib.Path(output)
     folders.check_target(target, overwrite)
     loaded = generators.load(generator, num_classes)
+    sizes = {*batch_sizes, *_OPEN_SIZES}
+    expected = verification.reference(loaded, sorted(sizes), seed)
     differences = []
     with folders.replaced(target, overwrite) as folder:
         for path, format, precision in _write(
             loaded, folder, formats, precisions, batch_sizes, calibration_samples, seed
         ):
             report(f"written {path.name}; running it beside Keras")
-            sizes = batch_sizes if format == "litert" else _OPEN_SIZES
+            used = batch_sizes if format == "litert" else _OPEN_SIZES
             differences.append(
-                verification.compare(
-                    path, format, precision, loaded, sizes, seed, min_psnr
-                )
+                verification.compare(path, format, precision, expected, used, min_psnr)
             )
         report(verification.table(differences))
         failed = [one.file for one in differences if not one.passed]

@@ -122,7 +122,10 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
             f"{folder} is no export: it has no {folders.MANIFEST}. Make one with "
             "`python -m export GENERATOR --output DIR`."
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    if "batch_sizes" not in manifest:
+        raise FileNotFoundError(f"{folder} is no export of a generator.")
+    return manifest
 
 
 def _measure(

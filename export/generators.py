@@ -15,8 +15,6 @@ import numpy as np
 # Importing the package registers its layers, so that files that hold them load.
 import sn_keras
 
-MODEL_FILE = "generator.keras"
-
 
 @dataclasses.dataclass(frozen=True)
 class Generator:
@@ -87,21 +85,36 @@ def load(source: Any, num_classes: int | None = None) -> Generator:
         TypeError: if `source` is neither a path nor a Keras model.
     """
     config: Mapping[str, Any] = {}
-    if isinstance(source, keras.Model):
-        model, name = source, f"model {source.name!r}"
-    elif isinstance(source, (str, pathlib.Path)):
+    name = f"model {source.name!r}" if isinstance(source, keras.Model) else str(source)
+    if isinstance(source, (str, pathlib.Path)):
         path = pathlib.Path(source)
-        name = str(source)
-        if path.is_dir():
-            path = path / MODEL_FILE
-        config = _run_config(path.parent)
-        model = _load_model(path)
-    else:
-        raise TypeError(
-            "`generator` must be a path or a `keras.Model`. "
-            f"Received: generator={source!r} (of type {type(source).__name__})"
-        )
+        config = _run_config(path if path.is_dir() else path.parent)
+    model = load_model(source)
     return _describe(model, config, name, num_classes)
+
+
+def load_model(source: Any, argument: str = "generator") -> keras.Model:
+    """Returns a model from a `.keras` file, a folder with one, or the model itself.
+
+    Args:
+        source: see above.
+        argument: what messages call it, and the file in a folder is called. Defaults
+            to `generator`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file can't be loaded.
+        TypeError: if `source` is neither a path nor a Keras model.
+    """
+    if isinstance(source, keras.Model):
+        return source
+    if not isinstance(source, (str, pathlib.Path)):
+        raise TypeError(
+            f"`{argument}` must be a path or a `keras.Model`. "
+            f"Received: {argument}={source!r} (of type {type(source).__name__})"
+        )
+    path = pathlib.Path(source)
+    return _read_model(path / f"{argument}.keras" if path.is_dir() else path)
 
 
 def _run_config(folder: pathlib.Path) -> Mapping[str, Any]:
@@ -117,9 +130,9 @@ def _run_config(folder: pathlib.Path) -> Mapping[str, Any]:
     return config
 
 
-def _load_model(path: pathlib.Path) -> keras.Model:
+def _read_model(path: pathlib.Path) -> keras.Model:
     if not path.exists():
-        raise FileNotFoundError(f"There is no generator at {path}.")
+        raise FileNotFoundError(f"There is no model at {path}.")
     if not zipfile.is_zipfile(path):
         raise ValueError(
             f"{path} is no whole `.keras` file: it is cut short or of another format."

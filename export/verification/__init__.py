@@ -29,7 +29,10 @@ from export.generators import Generator
 # well above what a wrong weight, layout or range gives (under 20 dB).
 BOUNDS = {"float32": 90.0, "float16": 55.0, "int8-dynamic": 28.0, "int8-full": 24.0}
 
-IMAGES = 64
+# Images that a file is compared on: less of large ones, to bound the time.
+_MOST_IMAGES = 64
+_PIXELS = 64 * 64 * 64
+_CHUNK = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,13 +73,47 @@ def psnr(images: np.ndarray, reference: np.ndarray) -> float:
     return 10 * math.log10(4 / error) if error > 0 else math.inf
 
 
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What Keras makes of some latents.
+
+    Attributes:
+        generator: the Keras generator.
+        inputs: latents (and labels).
+        images: one for each.
+    """
+
+    generator: Generator
+    inputs: dict[str, np.ndarray]
+    images: np.ndarray
+
+
+def reference(
+    generator: Generator, batch_sizes: Sequence[int], seed: int = 0
+) -> Reference:
+    """Runs Keras on as many latents as `compare` takes for these batch sizes.
+
+    Args:
+        generator: the Keras generator.
+        batch_sizes: that files are run with.
+        seed: the seed of the latents. Defaults to 0.
+    """
+    height, width, _ = generator.image_shape
+    count = max(min(_MOST_IMAGES, _PIXELS // (height * width)), *batch_sizes)
+    inputs = generator.draw(count, seed)
+    chunks = []
+    for start in range(0, count, _CHUNK):
+        batch = {k: v[start : start + _CHUNK] for k, v in inputs.items()}
+        chunks.append(np.asarray(generator(**batch)))
+    return Reference(generator, inputs, np.concatenate(chunks))
+
+
 def compare(
     path: pathlib.Path,
     format: str,
     precision: str,
-    generator: Generator,
+    reference: Reference,
     batch_sizes: Sequence[int],
-    seed: int = 0,
     bound: float | None = None,
 ) -> Difference:
     """Runs a file in a process of its own and returns its difference from Keras.
@@ -85,23 +122,22 @@ def compare(
         path: the file or folder.
         format: `saved_model`, `litert` or `onnx`.
         precision: of the weights; picks the bound.
-        generator: what it should equal.
-        batch_sizes: those that the file is run with.
-        seed: the seed of the latents. Defaults to 0.
+        reference: what it should equal.
+        batch_sizes: those that the file is run with, on all images each.
         bound: the least PSNR. Defaults to that in `BOUNDS`.
 
     Raises:
         VerificationError: if the file can't be run, or returns other shapes, NaN, or
             (a SavedModel) samples that don't follow from the seed.
     """
-    calls, inputs = [], []
-    drawn = generator.draw(max(IMAGES, *batch_sizes), seed)
+    calls, inputs, expected = [], [], []
     for size in batch_sizes:
-        for start in range(0, max(IMAGES // size, 1) * size, size):
+        for start in range(0, len(reference.images) - size + 1, size):
+            part = slice(start, start + size)
             calls.append(_signature(format, size))
-            inputs.append({k: v[start : start + size] for k, v in drawn.items()})
-    expected = [np.asarray(generator(**batch)) for batch in inputs]
-    samples = _sample_calls(generator) if format == "saved_model" else []
+            inputs.append({k: v[part] for k, v in reference.inputs.items()})
+            expected.append(reference.images[part])
+    samples = _sample_calls(reference.generator) if format == "saved_model" else []
     outputs = run_isolated(
         path,
         format,
@@ -109,12 +145,12 @@ def compare(
         inputs + samples,
     )
     images = [output.get("images") for output in outputs]
-    for index, reference in enumerate(expected):
-        _check_images(path, images[index], reference.shape, "float32")
-    _check_samples(path, samples, images[len(expected) :], generator)
+    for index, batch in enumerate(expected):
+        _check_images(path, images[index], batch.shape, "float32")
+    _check_samples(path, samples, images[len(expected) :], reference.generator)
     actual = np.concatenate(images[: len(expected)])
-    reference = np.concatenate(expected)
-    error = np.abs(actual.astype("float64") - reference)
+    wanted = np.concatenate(expected)
+    error = np.abs(actual.astype("float64") - wanted)
     return Difference(
         file=path.name,
         format=format,
@@ -123,7 +159,7 @@ def compare(
         images=len(actual),
         largest=float(error.max()),
         mean=float(error.mean()),
-        psnr=psnr(actual, reference),
+        psnr=psnr(actual, wanted),
         bound=BOUNDS[precision] if bound is None else bound,
     )
 

@@ -245,7 +245,7 @@ def test_an_op_that_litert_lacks_is_named_with_its_layer(tmp_path):
 
 def test_the_command_says_what_is_wrong_in_a_line(tmp_path, capsys):
     assert main([str(tmp_path / "none.keras"), "--output", str(tmp_path / "o")]) == 1
-    assert "There is no generator at" in capsys.readouterr().err
+    assert "There is no model at" in capsys.readouterr().err
     assert main(["benchmark", str(tmp_path)]) == 1
     assert "is no export" in capsys.readouterr().err
     assert main(["web", str(tmp_path)]) == 1

@@ -1,0 +1,130 @@
+"""Discriminators as SavedModels: logits, and the features that they rest on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import sn_keras
+from export import folders, generators, verification
+from export.errors import VerificationError
+
+# The largest difference that passes, over the largest value.
+_BOUND = 1e-4
+_IMAGES = 5
+
+
+def export_discriminator(
+    discriminator: Any,
+    output: str | os.PathLike[str],
+    overwrite: bool = False,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, float]:
+    """Writes a discriminator as a SavedModel, and checks it against Keras.
+
+    The signature `serving_default` takes `images` in [−1, 1], any number of them (and
+    `labels`), and returns `logits` and `features`, which is what the last dense layer
+    takes. Spectral normalization is folded.
+
+    Args:
+        discriminator: a `.keras` file or a Functional Keras model.
+        output: folder to write; the SavedModel is `saved_model` in it.
+        overwrite: whether an earlier export in `output` may be replaced. Defaults to
+            False.
+        seed: the seed of the images that it is checked with. Defaults to 0.
+        report: takes a line of text as work goes on. Defaults to nothing.
+
+    Returns:
+        The largest difference from Keras of `logits` and `features`, each over its
+        largest value.
+
+    Raises:
+        ValueError, TypeError: if `discriminator` is none.
+        FileExistsError: if `output` must not be written.
+        VerificationError: if the SavedModel does not do what Keras does.
+    """
+    target = pathlib.Path(output)
+    folders.check_target(target, overwrite)
+    model, names = _load(discriminator)
+    shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    specs = [
+        tf.TensorSpec((None, *shape), tensor.dtype, name)
+        for shape, tensor, name in zip(shapes, model.inputs, names, strict=True)
+    ]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def serve(*inputs: Any) -> dict[str, Any]:
+        logits, features = model(list(inputs), training=False)
+        return {"logits": logits, "features": features}
+
+    rng = np.random.default_rng(seed)
+    inputs: dict[str, np.ndarray] = {}
+    for shape, name in zip(shapes, names, strict=True):
+        if name == "images":
+            drawn = rng.uniform(-1, 1, (_IMAGES, *shape))
+            inputs[name] = drawn.astype("float32")
+        else:
+            inputs[name] = np.zeros((_IMAGES, *shape), "int32")
+    with folders.replaced(target, overwrite) as folder:
+        path = folder / "saved_model"
+        module = tf.Module()
+        module.weights = [variable.value for variable in model.variables]
+        tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+        (actual,) = verification.run_isolated(
+            path, "saved_model", ["serving_default"], [inputs]
+        )
+        values = [inputs[name] for name in names]
+        expected = dict(
+            zip(("logits", "features"), model(values, training=False), strict=True)
+        )
+        differences = {
+            name: float(
+                np.abs(actual[name] - np.asarray(value)).max()
+                / max(np.abs(np.asarray(value)).max(), 1e-12)
+            )
+            for name, value in expected.items()
+        }
+        for name, difference in differences.items():
+            report(f"{name}: largest difference {difference:.1e} of the largest value")
+        if not all(difference <= _BOUND for difference in differences.values()):
+            raise VerificationError(
+                f"The SavedModel is further from Keras than {_BOUND}: {differences}. "
+                f"{target} is as it was."
+            )
+        content = {"sn_keras": sn_keras.__version__, "differences": differences}
+        text = json.dumps(content, indent=2)
+        (folder / folders.MANIFEST).write_text(text + "\n", encoding="utf-8")
+    return differences
+
+
+def _load(discriminator: Any) -> tuple[keras.Model, list[str]]:
+    """Returns a model from images (and labels) to logits and features."""
+    model = generators.load_model(discriminator, "discriminator")
+    inputs = list(getattr(model, "inputs", None) or [])
+    names = [_kind(tensor) for tensor in inputs]
+    plain = sn_keras.fold(model)
+    dense = [one for one in plain.layers if isinstance(one, keras.layers.Dense)]
+    if sorted(names) not in (["images"], ["images", "labels"]) or not dense:
+        described = [(t.name, tuple(t.shape), str(t.dtype)) for t in inputs]
+        raise ValueError(
+            f"{model.name!r} is no discriminator: its inputs must be images of shape "
+            "(batch, height, width, channels) and, if it is conditional, integer "
+            "labels of shape (batch,), and a dense layer must give the logits. "
+            f"Received: inputs {described}"
+        )
+    return keras.Model(plain.inputs, [plain.outputs[0], dense[-1].input]), names
+
+
+def _kind(tensor: Any) -> str:
+    integer = "int" in keras.backend.standardize_dtype(tensor.dtype)
+    if len(tensor.shape) == 4 and not integer:
+        return "images"
+    return "labels" if integer and len(tensor.shape) == 1 else "?"

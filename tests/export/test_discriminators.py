@@ -1,0 +1,46 @@
+"""A discriminator's SavedModel gives its logits and features."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import export
+from export.__main__ import main
+from sn_keras import SpectralNormalization
+
+
+def _projection():
+    images = keras.Input((8, 8, 3), name="images")
+    labels = keras.Input((), dtype="int32", name="labels")
+    x = SpectralNormalization(layers.Conv2D(4, 3, padding="same"))(images)
+    h = layers.GlobalAveragePooling2D(name="pool")(layers.LeakyReLU(0.1)(x))
+    embedded = SpectralNormalization(layers.Embedding(3, 4))(labels)
+    logits = SpectralNormalization(layers.Dense(1))(h)
+    logits = layers.Add()([logits, layers.Dot(-1)([embedded, h])])
+    return keras.Model([images, labels], logits), keras.Model([images, labels], h)
+
+
+def test_logits_and_features_equal_those_of_keras(tmp_path):
+    model, features = _projection()
+    x = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)).astype("float32")
+    labels = np.array([0, 1, 2, 0], "int32")
+    model([x, labels], training=True)  # leaves u and v that fit the kernels
+    model.save(tmp_path / "discriminator.keras")
+    arguments = [str(tmp_path / "discriminator.keras"), "--output", str(tmp_path / "d")]
+    assert main(["discriminator", *arguments]) == 0
+    loaded = tf.saved_model.load(str(tmp_path / "d" / "saved_model"))
+    outputs = loaded.signatures["serving_default"](
+        images=tf.constant(x), labels=tf.constant(labels)
+    )
+    np.testing.assert_allclose(outputs["logits"], model([x, labels]), atol=1e-5)
+    np.testing.assert_allclose(outputs["features"], features([x, labels]), atol=1e-5)
+
+
+def test_what_is_no_discriminator_is_refused(small_cnn, tmp_path):
+    with pytest.raises(ValueError, match="is no discriminator"):
+        export.export_discriminator(small_cnn, tmp_path / "d")
+    assert list(tmp_path.iterdir()) == []
