@@ -30,9 +30,8 @@ def test_the_precision_ends_with_its_scope():
     assert keras.config.dtype_policy().name == before
 
 
-@pytest.mark.parametrize("method", steps.METHODS)
-def test_a_step_changes_both_networks(method):
-    step = steps.Step(method=method, width=0.0625, batch_size=2, discriminator_steps=2)
+def test_a_step_changes_both_networks():
+    step = steps.Step(method="sn", width=0.0625, batch_size=2, discriminator_steps=2)
     gan = steps.gan(step)
     networks = (gan.generator, gan.discriminator)
     before = [network.trainable_weights[0].numpy() for network in networks]
