@@ -20,7 +20,8 @@ def unit(x: Tensor, otherwise: Tensor) -> Tensor:
     The authors add 1e-12 to the norm. That leaves a vector of zeros for a zero
     kernel, from which no later iteration recovers, and shortens the vectors of a
     kernel of norm near 1e-12. Dividing by the largest entry first is exact for
-    every scale that the dtype holds.
+    largest entries from 1e-37 to 8e37 in float32 (compilers may flush the reciprocal
+    of a larger one to zero).
 
     Args:
         x: vector of any length.

@@ -197,7 +197,8 @@ def test_fit_trains_a_classifier():
     )
     before = [numpy(w).copy() for w in model.weights]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.05), loss, ["accuracy"], jit_compile=False)
+    optimizer = keras.optimizers.Adam(0.05)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     model.fit(x, labels, batch_size=32, epochs=5, verbose=0)
     _, accuracy = model.evaluate(x, labels, verbose=0)
     assert accuracy > 0.95

@@ -25,6 +25,9 @@ from tests.sn_keras.layer_kinds import (
 DENSE = KINDS[0]
 
 
+_FLOAT32_STATES = ("simple_rnn", "rnn_of_cells")
+
+
 class WrongGradientError(Exception):
     """The gradient differs from the oracle's; any other error is no expected one."""
 
@@ -86,6 +89,8 @@ def largest_error(kind: LayerKind, wrapped: keras.Layer, dtype: str) -> float:
 @every_kind
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-6), ("float64", 1e-11)])
 def test_against_svd(kind, dtype, bound):
+    if keras.backend.backend() == "jax" and kind.name in _FLOAT32_STATES:
+        pytest.skip("Keras on JAX starts this loop with float32 states in float64")
     context = float64() if dtype == "float64" else contextlib.nullcontext()
     with context:
         wrapped = SpectralNormalization(kind.make(dtype=dtype))
@@ -108,7 +113,10 @@ def test_training_calls_lead_there_too(dtype):
         assert largest_error(DENSE, wrapped, dtype) <= bound
 
 
+# JAX takes the gradient in a scope that keeps assignments, so that the kernel reads
+# as W/σ and the gradient is right; the weights that it leaves behind are not.
 @pytest.mark.xfail(
+    keras.backend.backend() != "jax",
     strict=True,
     raises=WrongGradientError,
     reason="keras.layers.SpectralNormalization overwrites the kernel, so that no "

@@ -139,6 +139,7 @@ def test_gradients_are_float32_and_near(dtype):
 def test_kernels_outside_of_float16s_range(scale):
     """σ and 1/σ of a float32 kernel that float16 could not hold."""
     wrapped, sigma = converged("mixed_float16")
+    wrapped.iterate(40)
     expected = numpy(wrapped(X))
     wrapped.layer.kernel.assign(numpy(wrapped.layer.kernel) * np.float32(scale))
     assert float(wrapped.sigma()) == pytest.approx(sigma * scale, rel=0.2)

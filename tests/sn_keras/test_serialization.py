@@ -132,12 +132,9 @@ def test_paths_in_the_weights_file(tmp_path):
 
 def test_names_and_paths_of_the_weights():
     model = small_model()
-    assert [weight.path for weight in model.layers[0].weights] == [
-        "sn/conv/kernel",
-        "sn/conv/bias",
-        "sn/u",
-        "sn/v",
-    ]
+    # What comes before "sn/" depends on the order in which Keras builds a model.
+    names = {weight.path.rpartition("sn/")[2] for weight in model.layers[0].weights}
+    assert names == {"conv/kernel", "conv/bias", "u", "v"}
     attention = SpectralNormalization(layers.MultiHeadAttention(2, 3, name="mha"))
     attention(keras.KerasTensor((None, 3, 4)), keras.KerasTensor((None, 3, 4)))
     assert sorted(weight.path for weight in attention.state_variables) == sorted(
