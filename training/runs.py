@@ -163,6 +163,7 @@ def fit(
         if checkpoint is not None:
             checkpoint.restore(callbacks.state(gan))
         if chief:
+            _advise(preset, say)
             folder.truncate_metrics(done)
             events.truncate(folder.logs, done)
         _train(
@@ -176,6 +177,23 @@ def fit(
                 "an earlier step may be there; the data must repeat without end."
             )
         return RunResult(folder, step, finished, interruption.exit_code, chief)
+
+
+def _advise(preset: Preset, say: Callable[[str], None]) -> None:
+    """Says if the other precision would suit a machine without accelerator better."""
+    if any(x.device_type != "CPU" for x in tf.config.list_physical_devices()):
+        return
+    able = strategies.has_bfloat16()
+    if able and preset.precision == "float32":
+        say(
+            "This processor multiplies bfloat16 numbers: `--precision mixed_bfloat16` "
+            "trains faster, from some width on."
+        )
+    if not able and preset.precision == "mixed_bfloat16":
+        say(
+            "This processor doesn't multiply bfloat16 numbers by itself: "
+            "`--precision float32` trains faster."
+        )
 
 
 def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -74,6 +75,18 @@ def agreed(strategy: tf.distribute.Strategy, wish: bool) -> bool:
     mine = strategy.run(lambda one: one, args=(tf.constant(float(wish)),))
     total = strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)
     return float(total) > 0
+
+
+def has_bfloat16() -> bool:
+    """Returns whether the processor multiplies bfloat16 numbers by itself.
+
+    False also where that can't be found out (elsewhere than on Linux on x86).
+    """
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _found() -> str:
