@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -49,8 +50,7 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
-        devices = _logical("GPU") or _logical("CPU")
-        return tf.distribute.MirroredStrategy(devices)
+        return _mirrored(*(_logical("GPU") or _logical("CPU")))
     return tf.distribute.OneDeviceStrategy((_logical("GPU") or ["/cpu:0"])[0])
 
 
@@ -87,6 +87,14 @@ def has_bfloat16() -> bool:
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+@functools.cache
+def _mirrored(*devices: str) -> tf.distribute.MirroredStrategy:
+    # One in a process: each strategy numbers its collectives from the same start, and
+    # TensorFlow would hold those of a second run for the first's ("shape mismatch in
+    # the collective instance").
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def _found() -> str:

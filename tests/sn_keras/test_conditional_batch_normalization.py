@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sn_keras import ConditionalBatchNormalization
+from tests.replicas import two_replicas
 
 CLASSES = 3
 
@@ -266,7 +267,7 @@ def test_statistics_under_two_replicas(synchronized):
     import tensorflow as tf
 
     x, labels = data(4, 4, 5)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas()
     with strategy.scope():
         layer = built(x, synchronized=synchronized)
     gamma, beta = numpy(layer.gamma), numpy(layer.beta)

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from sn_keras import SpectralNormalization
+from tests.replicas import two_replicas
 from tests.sn_keras.gradients import numpy
 
 tensorflow_only = pytest.mark.skipif(
@@ -120,7 +121,7 @@ def test_two_replicas_are_one():
         pytest.skip("needs the two logical devices of tests/conftest.py")
     single = network()
     single_output, single_gradients = step(single, tf.constant(X))
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas()
     with strategy.scope():
         model = network()
     halves = strategy.experimental_distribute_values_from_function(
@@ -153,7 +154,7 @@ def test_two_replicas_are_one():
 def test_no_communication_for_the_vectors():
     if len(tf.config.list_logical_devices("CPU")) < 2:
         pytest.skip("needs the two logical devices of tests/conftest.py")
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas()
     with strategy.scope():
         model = network()
 

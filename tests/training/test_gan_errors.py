@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.replicas import two_replicas
 from tests.training import toys
 from training import GAN
 
@@ -136,8 +137,7 @@ def test_labels(labels, message):
 
 
 def test_a_batch_that_replicas_cannot_share():
-    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
-    with tf.distribute.MirroredStrategy(devices).scope():
+    with two_replicas().scope():
         made = gan()
     with pytest.raises(ValueError, match="multiple of the number of replicas, 2"):
         made.fit(GOOD, batch_size=3, verbose=0)

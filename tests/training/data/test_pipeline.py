@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.replicas import two_replicas
 from training.data import ArraySource, make_dataset
 
 COUNT = 37  # a prime: epochs end inside batches
@@ -144,7 +145,7 @@ def test_workers_together_take_the_global_batch(workers, replicas):
 
 
 def test_two_replicas_share_a_batch_in_its_order():
-    strategy = tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"])
+    strategy = two_replicas()
     dataset = make_dataset(numbered(), 8, seed=0)
     whole, _ = stream(dataset, 2)
     distributed = strategy.experimental_distribute_dataset(dataset)
