@@ -20,4 +20,10 @@ def reference():
 def two_replicas():
     """A MirroredStrategy over two logical CPUs."""
     devices = tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices[:2]])
+    # Without collectives: TensorFlow numbers them from 100 for each strategy, and a
+    # gather here would get the number of another test's reduction in this process.
+    # `test_workers` gathers by collectives, in processes of its own.
+    return tf.distribute.MirroredStrategy(
+        [device.name for device in devices[:2]],
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
