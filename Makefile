@@ -14,8 +14,8 @@ WORKERS ?= auto --maxprocesses=8
 PYTEST ?= -q
 
 BIN := $(VENV)/bin
-# Without --no-compile pip compiles all of TensorFlow, of which little is imported.
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+# Without pip compiles all of TensorFlow, of which little is imported.
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 REQUIREMENTS := pyproject.toml constraints.txt
 SOURCES := sn_keras training export benchmarks tests
 
