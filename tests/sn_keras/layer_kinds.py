@@ -234,7 +234,13 @@ KINDS = [
         ((2, 4, 6), (2, 5, 6)),
         ATTENTION,
     ),
-    _kind("simple_rnn", lambda **kw: layers.SimpleRNN(3, **kw), SERIES, RECURRENT),
+    # Sigmoid, because `keras.ops.tanh` returns float32 for float64 on JAX.
+    _kind(
+        "simple_rnn",
+        lambda **kw: layers.SimpleRNN(3, activation="sigmoid", **kw),
+        SERIES,
+        RECURRENT,
+    ),
     _kind(
         "lstm",
         lambda **kw: layers.LSTM(3, return_sequences=True, **kw),
@@ -253,7 +259,7 @@ KINDS = [
         lambda **kw: layers.RNN(
             [
                 layers.LSTMCell(3, name="a", **kw),
-                layers.SimpleRNNCell(2, name="b", **kw),
+                layers.SimpleRNNCell(2, activation="sigmoid", name="b", **kw),
             ],
             **kw,
         ),
@@ -262,7 +268,7 @@ KINDS = [
     ),
     _kind(
         "simple_rnn_cell",
-        lambda **kw: layers.SimpleRNNCell(3, **kw),
+        lambda **kw: layers.SimpleRNNCell(3, activation="sigmoid", **kw),
         ((2, 4), (2, 3)),
         RECURRENT,
         nested=True,
