@@ -167,7 +167,7 @@ def draw(folders: dict[str, RunFolder], path: Path) -> None:
     columns = min(5, len(folders))
     rows = -(-len(folders) // columns)
     figure = Figure(figsize=(2.2 * columns, 2.45 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in axes:
         place.set_axis_off()
     for place, (name, folder) in zip(axes, folders.items(), strict=False):
