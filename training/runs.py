@@ -128,6 +128,12 @@ def fit(
     """
     options = options or RunOptions()
     preset = preset.resolved()
+    if preset.steps % options.steps_per_execution:
+        # Keras rounds up: the run would end with steps that nobody asked for.
+        raise ValueError(
+            f"`steps_per_execution` must divide `steps`, {preset.steps}. "
+            f"Received: steps_per_execution={options.steps_per_execution}"
+        )
     folder = RunFolder(path)
     # First of all that uses TensorFlow: workers must find each other before.
     strategy = strategies.create_strategy(options.strategy)

@@ -284,6 +284,12 @@ def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path, source):
     assert fit(tmp_path / "run", source, longer).step == 3
 
 
+def test_executions_that_would_overshoot_are_refused(tmp_path, source):
+    with pytest.raises(ValueError, match="`steps_per_execution` must divide"):
+        fit(tmp_path / "run", source, options=RunOptions(steps_per_execution=3))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_second_process_is_told_who_holds_the_folder(tmp_path, source):
     (tmp_path / "run").mkdir()
     with RunLock(tmp_path / "run"):
