@@ -14,7 +14,6 @@ WORKERS ?= auto --maxprocesses=8
 PYTEST ?= -q
 
 BIN := $(VENV)/bin
-# Without pip compiles all of TensorFlow, of which little is imported.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 REQUIREMENTS := pyproject.toml constraints.txt
 SOURCES := sn_keras training export benchmarks tests
