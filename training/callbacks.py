@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from sn_keras import SpectralNormalization
 from training import images, strategies
+from training.after_step import AfterStep, numbers
 from training.checkpoints import Checkpoint, Checkpoints
 from training.events import Events
 from training.files import replacing
+from training.finiteness import check_finite, spectral_norms
 from training.interruption import Interruption
 from training.progress import ProgressLine
 from training.run_folder import RunFolder
@@ -22,54 +24,7 @@ from training.run_folder import RunFolder
 _AGREE_EVERY = 5
 
 
-class NonFiniteError(RuntimeError):
-    """A loss or a weight is NaN or infinite."""
-
-
-class _AfterStep(keras.callbacks.Callback):
-    """Calls `after(step, logs)` after a step; `every` and the last step are `due`.
-
-    Under `steps_per_execution` several steps pass between two calls: due is whoever
-    passed a multiple of `every` since the last one.
-    """
-
-    def __init__(self, every: int, last_step: int):
-        super().__init__()
-        self._every = every
-        self._last_step = last_step
-        self._seen = 0
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self._seen = self.model.step
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        step = self.model.step
-        due = step // self._every > self._seen // self._every or step == self._last_step
-        self._seen = step
-        self.after(step, due, logs)
-
-    def after(self, step: int, due: bool, logs: Any) -> None:
-        raise NotImplementedError
-
-
-class Guard(_AfterStep):
-    """Ends a run whose loss is not finite, before anything is written."""
-
-    def after(self, step: int, due: bool, logs: Any) -> None:
-        losses = _numbers(logs)
-        if all(math.isfinite(value) for value in losses.values()):
-            return
-        sigmas = spectral_norms(self.model.discriminator)
-        found = {**losses, **sigmas}
-        listed = ", ".join(f"{name} = {value:.6g}" for name, value in found.items())
-        raise NonFiniteError(
-            f"The loss is not finite at step {step}: {listed}. The last checkpoint is "
-            "from before that. A smaller learning rate, or a normalizer or penalty "
-            "for D, may help."
-        )
-
-
-class Log(_AfterStep):
+class Log(AfterStep):
     """Writes losses, σ and speed to `metrics.jsonl`, TensorBoard and the terminal.
 
     Losses are means over the steps since the last entry.
@@ -109,7 +64,7 @@ class Log(_AfterStep):
         now = time.perf_counter()
         seconds = (now - self._start[1]) / (step - self._start[0])
         self._start = (step, now)
-        values = _numbers(logs)
+        values = numbers(logs)
         values.update(spectral_norms(self.model.discriminator))
         values["images_per_second"] = self._images_per_step / seconds
         if self._events is not None:
@@ -119,7 +74,7 @@ class Log(_AfterStep):
         self.model.reset_metrics()
 
 
-class Samples(_AfterStep):
+class Samples(AfterStep):
     """Writes a grid of samples of the same latents each time.
 
     Args:
@@ -152,8 +107,10 @@ class Samples(_AfterStep):
         self._events.image(step, "samples", grid)
 
 
-class Save(_AfterStep):
+class Save(AfterStep):
     """Writes checkpoints and `generator.keras`, and carries on from a checkpoint.
+
+    The checkpoint comes last: one that is there says that all files of its step are.
 
     Args:
         folder: the run's folder.
@@ -164,6 +121,7 @@ class Save(_AfterStep):
         last_step: gets a checkpoint in any case.
         interruption: asks for a checkpoint at the step at hand, the last one.
         start: the checkpoint that the run was restored from, or None.
+        metadata: what each checkpoint says beside its arrays, plain JSON.
     """
 
     def __init__(
@@ -175,6 +133,7 @@ class Save(_AfterStep):
         last_step: int,
         interruption: Interruption,
         start: Checkpoint | None,
+        metadata: Mapping[str, Any] | None = None,
     ):
         super().__init__(every, last_step)
         self._folder = folder
@@ -182,6 +141,7 @@ class Save(_AfterStep):
         self._events = events
         self._interruption = interruption
         self._start = start
+        self._metadata = dict(metadata or {})
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         # `fit` has just reset the losses' means, which the checkpoint holds too.
@@ -191,10 +151,7 @@ class Save(_AfterStep):
     def after(self, step: int, due: bool, logs: Any) -> None:
         stopping = self._stopping(step)
         if due or stopping:
-            check_finite(self.model, step)
-            values: dict[str, Any] = dict(state(self.model))
-            # Sums over the workers, to which each has to contribute.
-            values["metrics"] = [np.asarray(x.numpy()) for x in values["metrics"]]
+            values = snapshot(self.model, step)
             if self._events is not None:
                 self._write(step, values, self._events)
         if stopping:
@@ -210,13 +167,54 @@ class Save(_AfterStep):
 
     def _write(self, step: int, values: dict[str, Any], events: Events) -> None:
         events.flush()
-        self._checkpoints.save(step, values)
         with replacing(self._folder.generator) as temporary:
             self.model.generator.save(temporary)
         averaged = self.model.averaged_generator()
         if averaged is not None:
             with replacing(self._folder.averaged_generator) as temporary:
                 averaged.save(temporary)
+        # Were it first, a process that is killed in between would leave a finished run
+        # with an old generator.
+        self._checkpoints.save(step, values, self._metadata)
+
+
+class KeepBest(AfterStep):
+    """Keeps the checkpoint of the step at which G scored best, beside the newest.
+
+    Comes after the score's callback and before `Save`, so that a run that is killed
+    between the two scores the step again.
+
+    Args:
+        checkpoints: the run's checkpoints.
+        every: steps between two scores.
+        last_step: is scored in any case.
+        score: has `best_step`, the newest step that scored better than all before;
+            None in workers other than the chief.
+        metadata: what the checkpoint says beside its arrays, plain JSON.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        every: int,
+        last_step: int,
+        score: Any,
+        metadata: Mapping[str, Any] | None = None,
+    ):
+        super().__init__(every, last_step)
+        self._checkpoints = checkpoints
+        self._score = score
+        self._metadata = dict(metadata or {})
+
+    def after(self, step: int, due: bool, logs: Any) -> None:
+        if not due:
+            return
+        best = self._score is not None and self._score.best_step == step
+        # Workers can't know the chief's score, and each has its part in a checkpoint.
+        if strategies.agreed(self.model.distribute_strategy, best):
+            values = snapshot(self.model, step)
+            if self._score is not None:
+                self._checkpoints.save_best(step, values, self._metadata)
 
 
 def state(gan: Any) -> dict[str, list[keras.Variable]]:
@@ -230,34 +228,14 @@ def state(gan: Any) -> dict[str, list[keras.Variable]]:
     }
 
 
-def check_finite(gan: Any, step: int) -> None:
-    """Raises a `NonFiniteError` that names the first weight that isn't finite."""
-    for variable in gan.generator.variables + gan.discriminator.variables:
-        value = keras.ops.convert_to_numpy(variable.value)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise NonFiniteError(
-                f"The weight {variable.path} is not finite at step {step}. The last "
-                "checkpoint is from before that."
-            )
+def snapshot(gan: Any, step: int) -> dict[str, Any]:
+    """Returns what a checkpoint of a GAN holds. All workers have to ask.
 
-
-def spectral_norms(model: keras.Model) -> dict[str, float]:
-    """Returns the σ that each spectrally normalized layer divides by.
-
-    Returns:
-        `{"sigma/layer": σ}`, with the kernel's name after the layer's where it has
-        several.
+    Raises:
+        NonFiniteError: if a weight is not finite.
     """
-    found = {}
-    for layer in model._flatten_layers():
-        if isinstance(layer, SpectralNormalization):
-            sigma = layer.sigma()
-            by_kernel = sigma if isinstance(sigma, dict) else {"": sigma}
-            for kernel, value in by_kernel.items():
-                name = f"sigma/{layer.name}/{kernel}".rstrip("/")
-                found[name] = float(value)
-    return found
-
-
-def _numbers(logs: Any) -> dict[str, float]:
-    return {name: float(np.mean(value)) for name, value in logs.items()}
+    check_finite(gan, step)
+    values: dict[str, Any] = dict(state(gan))
+    # Sums over the workers, to which each has to contribute.
+    values["metrics"] = [np.asarray(x.numpy()) for x in values["metrics"]]
+    return values

@@ -24,6 +24,8 @@ from training.files import remove_temporaries, replacing
 Groups = Mapping[str, Sequence[keras.Variable]]
 
 _NAME = re.compile(r"step-(\d{8})\.npz")
+# What reading a file that was cut short, altered or put there by hand can raise.
+_DAMAGES = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,41 @@ class Checkpoints:
             The file's path.
         """
         path = self.folder / f"step-{step:08d}.npz"
-        arrays = {key: _array(value) for key, value in _flatten(groups).items()}
-        text = json.dumps(dict(metadata or {}))
-        arrays["metadata"] = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        _write(path, step, groups, metadata)
         for _, old in self.steps()[: -self.keep]:
             old.unlink(missing_ok=True)
         return path
+
+    def save_best(
+        self, step: int, groups: Groups, metadata: Mapping[str, Any] | None = None
+    ) -> Path:
+        """Writes `best.npz`, which is never among the newest and never removed.
+
+        Args:
+            step: as for `save`.
+            groups: as for `save`.
+            metadata: as for `save`.
+
+        Returns:
+            The file's path.
+        """
+        path = self.folder / "best.npz"
+        _write(path, step, groups, metadata)
+        return path
+
+    def best(self) -> Checkpoint | None:
+        """Returns the checkpoint of `save_best`, or None if there is none.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        path = self.folder / "best.npz"
+        if not path.exists():
+            return None
+        try:
+            return _read(path)
+        except _DAMAGES as error:
+            raise ValueError(f"The checkpoint {path} is damaged: {error}") from error
 
     def steps(self) -> list[tuple[int, Path]]:
         """Returns the steps that there are files for, oldest first."""
@@ -126,10 +155,10 @@ class Checkpoints:
         A damaged one is passed over with a warning that names it.
         """
         remove_temporaries(self.folder)
-        for step, path in reversed(self.steps()):
+        for _, path in reversed(self.steps()):
             try:
-                return _read(step, path)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
+                return _read(path)
+            except _DAMAGES as e:
                 warnings.warn(
                     f"The checkpoint {path} is damaged and passed over: {e}",
                     stacklevel=2,
@@ -137,11 +166,23 @@ class Checkpoints:
         return None
 
 
-def _read(step: int, path: Path) -> Checkpoint:
+def _write(
+    path: Path, step: int, groups: Groups, metadata: Mapping[str, Any] | None
+) -> None:
+    arrays = {key: _array(value) for key, value in _flatten(groups).items()}
+    text = json.dumps({**(metadata or {}), "step": step})
+    arrays["metadata"] = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _read(path: Path) -> Checkpoint:
     # Opened here: NumPy leaves its own file open when the archive is damaged.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {key: archive[key] for key in archive.files}
     metadata = json.loads(arrays.pop("metadata").tobytes().decode("utf-8"))
+    # Before there was a best one, files had the step in their name alone.
+    step = int(metadata.pop("step", path.stem.removeprefix("step-")))
     return Checkpoint(step, arrays, metadata, path)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from training.disk import DiskFullError, full_disk_explained
 from training.files import remove_temporaries, replacing, write_json
 
 
@@ -14,9 +16,10 @@ class RunFolder:
 
     ```
     config.json       what is trained; what a user of the generator must know
-    checkpoints/      the newest few
+    checkpoints/      the newest few, and the best if the run is scored
     logs/             TensorBoard
     samples/          grids, step-00000500.png
+    spectra/          pictures of D's spectra, if they were asked for
     metrics.jsonl     a JSON object a line
     generator.keras   the generator as of the newest checkpoint
     ```
@@ -31,6 +34,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self.samples = self.path / "samples"
+        self.spectra = self.path / "spectra"
         self.metrics_file = self.path / "metrics.jsonl"
         self.generator = self.path / "generator.keras"
         self.averaged_generator = self.path / "generator-ema.keras"
@@ -63,6 +67,26 @@ class RunFolder:
                 "Take a new or an empty one."
             )
 
+    def create(self) -> None:
+        """Makes the folder if it is not there.
+
+        Raises:
+            DiskFullError: if there is no space for it.
+            ValueError: if it can't be made or written.
+        """
+        try:
+            with full_disk_explained(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=self.path):
+                    pass
+        except DiskFullError:
+            raise
+        except OSError as error:
+            raise ValueError(
+                "`run` must be a folder that can be made and written. "
+                f"Received: {self.path}: {error.strerror}"
+            ) from error
+
     def open(self, config: dict[str, Any]) -> None:
         """Makes the folder ready for a run.
 
@@ -77,6 +101,8 @@ class RunFolder:
         for folder in (self.path, self.checkpoints, self.logs, self.samples):
             folder.mkdir(parents=True, exist_ok=True)
             remove_temporaries(folder)
+        if self.spectra.exists():
+            remove_temporaries(self.spectra)
         write_json(self.config_file, config)
 
     def config(self) -> dict[str, Any]:

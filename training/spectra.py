@@ -18,7 +18,7 @@ from training.files import replacing
 class Spectra(keras.callbacks.Callback):
     """Writes exact spectra of all of D's kernels to TensorBoard and as a picture.
 
-    At every `every`-th step and at the end of training: `spectral_norm/LAYER`, the
+    At every `every`-th step and at the last: `spectral_norm/LAYER`, the
     largest singular value of the kernel that the layer runs with, by singular value
     decomposition; and a PNG, `spectra-STEP.png`, of the squared singular values of
     each kernel, scaled to a maximum of 1.
@@ -27,18 +27,28 @@ class Spectra(keras.callbacks.Callback):
         folder: where the pictures go; created if it is not there.
         every: steps (G updates) between two, 1 or more.
         events: TensorBoard's files, or None for pictures alone.
+        last_step: has spectra in any case; None: the step at which `fit` ends. A run
+            that is stopped and carried on knows its last step, and has no other ones
+            than a run that was never stopped.
 
     Raises:
         ValueError: if `every` is below 1.
     """
 
-    def __init__(self, folder: Path | str, every: int, events: Events | None = None):
+    def __init__(
+        self,
+        folder: Path | str,
+        every: int,
+        events: Events | None = None,
+        last_step: int | None = None,
+    ):
         super().__init__()
         if every < 1:
             raise ValueError(f"`every` must be 1 or more. Received: every={every}")
         self._folder = Path(folder)
         self._every = every
         self._events = events
+        self._last_step = last_step
         self._seen = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -48,13 +58,14 @@ class Spectra(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes if a multiple of `every` was passed since the last call."""
         step = self.model.step
-        if step // self._every > self._seen // self._every:
+        due = step // self._every > self._seen // self._every
+        if due or step == self._last_step:
             self.write(step)
         self._seen = step
 
     def on_train_end(self, logs: Any = None) -> None:
         """Writes the last step, unless it was just written."""
-        if self.model.step % self._every:
+        if self._last_step is None and self.model.step % self._every:
             self.write(self.model.step)
 
     def write(self, step: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -75,6 +77,50 @@ def agreed(strategy: tf.distribute.Strategy, wish: bool) -> bool:
     mine = strategy.run(lambda one: one, args=(tf.constant(float(wish)),))
     total = strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)
     return float(total) > 0
+
+
+def equal(strategy: tf.distribute.Strategy, number: int) -> bool:
+    """Returns whether all workers have the same number. All of them have to ask."""
+    workers = position(strategy)[1]
+    if workers == 1:
+        return True
+    mine = strategy.run(lambda one: one, args=(tf.constant(float(number), tf.float64),))
+    total = float(strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None))
+    replicas = strategy.num_replicas_in_sync
+    return not agreed(strategy, total != number * replicas)
+
+
+def check_shares(strategy: tf.distribute.Strategy, **sizes: int | None) -> None:
+    """Raises a ValueError if the replicas can't share a batch.
+
+    Args:
+        strategy: has the replicas.
+        **sizes: global batch sizes by the name of their option; None is left out.
+    """
+    replicas = strategy.num_replicas_in_sync
+    for name, size in sizes.items():
+        if size is not None and size % replicas:
+            raise ValueError(
+                f"`{name}` must be a multiple of the number of replicas, {replicas}. "
+                f"Received: {name}={size}"
+            )
+
+
+@contextlib.contextmanager
+def lost_workers_explained(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Raises a RuntimeError in place of what a worker sees when another one ends."""
+    worker, workers = position(strategy)
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if workers == 1:
+            raise
+        first = str(error.message).splitlines()[0] if error.message else ""
+        raise RuntimeError(
+            f"Worker {worker} of {workers} lost the others ({type(error).__name__}: "
+            f"{first}). Start all workers again with the same command: the run carries "
+            "on from its newest checkpoint."
+        ) from error
 
 
 def has_bfloat16() -> bool:

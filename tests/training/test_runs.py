@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.training import toys
-from training import callbacks, events, networks, runs
+from training import advice, events, finiteness, networks, runs
 from training.checkpoints import Checkpoints
 from training.data import ArraySource
 from training.lock import RunLock
@@ -86,14 +86,14 @@ class CrashError(Exception):
 
 def crash_at(monkeypatch, step):
     """Makes the guard, the first to see a step, end the process' work there."""
-    after = callbacks.Guard.after
+    after = finiteness.Guard.after
 
     def crash(self, now, due, logs):
         if now >= step:
             raise CrashError
         after(self, now, due, logs)
 
-    monkeypatch.setattr(callbacks.Guard, "after", crash)
+    monkeypatch.setattr(finiteness.Guard, "after", crash)
 
 
 def last_arrays(path):
@@ -199,7 +199,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, source, finished, monkeyp
 def test_a_signal_leaves_a_run_that_carries_on(
     number, code, tmp_path, source, finished, monkeypatch
 ):
-    after = callbacks.Guard.after
+    after = finiteness.Guard.after
 
     def kill(self, step, due, logs):
         if step == 3:
@@ -207,7 +207,7 @@ def test_a_signal_leaves_a_run_that_carries_on(
         after(self, step, due, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Guard, "after", kill)
+        patch.setattr(finiteness.Guard, "after", kill)
         result = fit(tmp_path / "run", source)
     assert (result.step, result.finished, result.exit_code) == (3, False, code)
     assert fit(tmp_path / "run", source).finished
@@ -299,7 +299,7 @@ def test_a_second_process_is_told_who_holds_the_folder(tmp_path, source):
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, source, monkeypatch):
-    numbers = callbacks._numbers
+    numbers = finiteness.numbers
 
     def broken(logs):
         calls.append(1)
@@ -307,10 +307,10 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, source, monkeypatch):
 
     calls = []
     fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=2))
-    monkeypatch.setattr(callbacks, "_numbers", broken)
+    monkeypatch.setattr(finiteness, "numbers", broken)
     longer = dataclasses.replace(PRESET, steps=4)
     with pytest.raises(
-        callbacks.NonFiniteError,
+        finiteness.NonFiniteError,
         match=r"not finite at step 3: .*generator_loss = nan.*sigma/conv = \d",
     ):
         fit(tmp_path / "run", source, longer)
@@ -319,11 +319,11 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, source, monkeypatch):
 
 def test_a_weight_that_is_not_finite_is_never_saved(source):
     gan = runs.create_gan(PRESET.resolved(), source, OPTIONS)
-    callbacks.check_finite(gan, 5)
+    finiteness.check_finite(gan, 5)
     kernel = gan.discriminator.trainable_variables[0]
     kernel.assign(np.full(kernel.shape, np.inf))
-    with pytest.raises(callbacks.NonFiniteError, match="conv.*at step 5"):
-        callbacks.check_finite(gan, 5)
+    with pytest.raises(finiteness.NonFiniteError, match="conv.*at step 5"):
+        finiteness.check_finite(gan, 5)
 
 
 def test_labels_are_needed_for_a_conditional_model():
@@ -365,7 +365,7 @@ def test_metrics_lose_later_steps_and_broken_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("able", "precision", "advice"),
+    ("able", "precision", "option"),
     [
         (True, "float32", "--precision mixed_bfloat16"),
         (False, "mixed_bfloat16", "--precision float32"),
@@ -374,16 +374,14 @@ def test_metrics_lose_later_steps_and_broken_lines(tmp_path):
     ],
 )
 def test_the_precision_that_suits_the_processor_is_offered(
-    able, precision, advice, monkeypatch
+    able, precision, option, monkeypatch
 ):
-    monkeypatch.setattr(runs.strategies, "has_bfloat16", lambda: able)
+    monkeypatch.setattr(advice.strategies, "has_bfloat16", lambda: able)
     cpu = tf.config.list_physical_devices("CPU")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda: cpu)
-    said = []
-    runs._advise(dataclasses.replace(PRESET, precision=precision), said.append)
-    assert len(said) == (advice is not None)
-    if advice is not None:
-        assert advice in said[0]
+    said = advice.precision(dataclasses.replace(PRESET, precision=precision))
+    assert (said is None) == (option is None)
+    assert said is None or option in said
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class Score(keras.callbacks.Callback):
     Invariant: training isn't touched. Latents come from a seed of their own, the same
     each time, and no weight or state of the model is written.
 
+    `best_step` is the newest step at which the generator was the best so far.
     After training, and in `fit`'s logs after each scored step, the newest scores are in
     `scores`, and all of them, by step, in `history`.
 
@@ -91,6 +92,7 @@ class Score(keras.callbacks.Callback):
         self._seen = 0
         self.scores: dict[str, float] = {}
         self.history: dict[int, dict[str, float]] = {}
+        self.best_step: int | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Notes the step that training starts from."""
@@ -156,10 +158,14 @@ class Score(keras.callbacks.Callback):
         best = read_best(self._folder, prefix)
         # A best by another extractor's score says nothing about this one's.
         if best is not None and best.score == name and best.value <= value:
-            return
+            # A run that was killed before its next checkpoint finds its own best again.
+            if best != Best(step, name, value):
+                return
         with replacing(best_generator_path(self._folder, prefix)) as temporary:
             generator.save(temporary)
         write_json(_best_path(self._folder, prefix), vars(Best(step, name, value)))
+        if not prefix:
+            self.best_step = step
 
 
 def best_generator_path(folder: Path | str, prefix: str = "") -> Path:

@@ -1,0 +1,98 @@
+"""From a preset to a GAN that is ready for `fit`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from training import networks, normalizers
+from training.gan import GAN
+from training.presets import Preset
+from training.run_options import RunOptions
+from training.schedules import LinearDecay
+
+
+def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
+    """Builds and compiles the GAN of a preset.
+
+    Args:
+        preset: a resolved preset.
+        source: gives `image_shape` and `num_classes`.
+        options: gives `jit` and `steps_per_execution`.
+
+    Raises:
+        ValueError: if the network doesn't take the images, or labels are missing.
+    """
+    network = networks.get(preset.network)
+    normalizer = normalizers.get(preset.normalizer)
+    conditional = preset.conditioning is not None
+    if conditional and not source.num_classes:
+        raise ValueError(
+            f"`conditioning` {preset.conditioning!r} needs labels, and the data "
+            f"{preset.data!r} has none."
+        )
+    classes = source.num_classes if conditional else None
+    # The weights' start values have no seeds of their own.
+    keras.utils.set_random_seed(preset.seed)
+    with _dtype_policy(preset.precision):
+        generator = network.generator(
+            image_shape=tuple(source.image_shape),
+            latent_dim=preset.latent_dim,
+            width_multiplier=preset.width_multiplier,
+            num_classes=classes,
+            synchronized=preset.synchronized,
+        )
+        discriminator = network.discriminator(
+            image_shape=tuple(source.image_shape),
+            normalizer=normalizer,
+            width_multiplier=preset.width_multiplier,
+            num_classes=classes,
+            conditioning=preset.conditioning,
+        )
+    # A resolved preset has the setting's number.
+    updates = preset.discriminator_steps or 1
+    gan = GAN(
+        generator,
+        discriminator,
+        latent_dim=preset.latent_dim,
+        discriminator_steps=updates,
+        generator_batch_size=preset.generator_batch_size,
+        num_classes=classes,
+        seed=preset.seed,
+    )
+    average = {"use_ema": True, "ema_momentum": preset.ema} if preset.ema else {}
+    jit: dict[str, bool | str] = {"auto": "auto", "on": True, "off": False}
+    gan.compile(
+        generator_optimizer=_adam(preset, 1, **average),
+        discriminator_optimizer=_adam(preset, updates),
+        loss=preset.loss,
+        gradient_penalty=preset.gradient_penalty or None,
+        steps_per_execution=options.steps_per_execution,
+        jit_compile=jit[options.jit],
+    )
+    return gan
+
+
+def _adam(preset: Preset, updates: int, **options: Any) -> keras.optimizers.Adam:
+    """Returns Adam for a network that gets `updates` updates a step."""
+    rate: Any = preset.learning_rate
+    if preset.decay_steps:
+        rate = LinearDecay(rate, preset.steps * updates, preset.decay_steps * updates)
+    # Chainer's epsilon, which the authors ran with; Keras' default is 1e-7.
+    return keras.optimizers.Adam(
+        rate, preset.beta_1, preset.beta_2, epsilon=1e-8, **options
+    )
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Layers that are made in this scope get the policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
