@@ -1,0 +1,108 @@
+"""Keras layers that TensorFlow can run in fewer passes over the activations.
+
+Keras writes batch norm as seven elementwise operations and reductions, each with a
+gradient of its own, in float32 also where the activations are bfloat16. TensorFlow has
+one kernel for all of it and one for its gradient. docs/performance.md says what it
+brings. The layers stay Keras' own: their configuration, weights and results are the
+same but for rounding, and a copy of a network has no trace of this.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+_DTYPES = ("float16", "bfloat16", "float32")
+# cuDNN takes no smaller one.
+_LEAST_EPSILON = 1e-5
+
+
+def use(network: keras.Model) -> None:
+    """Lets the layers of a network run by fused kernels where there are some.
+
+    That is batch norm over the last axis of images in training, and leaky ReLU. All
+    other layers and calls run as before.
+
+    Args:
+        network: a built network. Its layers get another `call`, and nothing else.
+    """
+    for layer in network._flatten_layers():
+        # A subclass may compute something else.
+        if type(layer) is keras.layers.BatchNormalization and _can_be_fused(layer):
+            layer.call = types.MethodType(_batch_norm, layer)
+        elif type(layer) is keras.layers.LeakyReLU and layer.negative_slope > 0:
+            layer.call = types.MethodType(_leaky_relu, layer)
+
+
+def _can_be_fused(layer: keras.layers.BatchNormalization) -> bool:
+    spec = layer.input_spec
+    return (
+        spec is not None
+        and spec.ndim == 4
+        and layer.axis in (-1, 3)
+        and layer.compute_dtype in _DTYPES
+        and layer.epsilon >= _LEAST_EPSILON
+        # Statistics over all replicas need a collective in the middle.
+        and not layer.synchronized
+        and not layer.renorm
+    )
+
+
+def _batch_norm(
+    layer: keras.layers.BatchNormalization,
+    inputs: Any,
+    training: bool | None = None,
+    mask: Any = None,
+) -> Any:
+    if not training or not layer.trainable or mask is not None:
+        # By inference, a fused kernel would need the same number of passes.
+        plain = keras.layers.BatchNormalization.call
+        return plain(layer, inputs, training=training, mask=mask)
+    channels = inputs.shape[-1]
+    ones, zeros = tf.ones([channels]), tf.zeros([channels])
+    outputs, mean, variance = tf.raw_ops.FusedBatchNormV3(
+        x=inputs,
+        scale=tf.cast(layer.gamma, tf.float32) if layer.scale else ones,
+        offset=tf.cast(layer.beta, tf.float32) if layer.center else zeros,
+        mean=tf.zeros([0]),
+        variance=tf.zeros([0]),
+        epsilon=layer.epsilon,
+        exponential_avg_factor=1.0,
+        is_training=True,
+    )[:3]
+    # The kernel normalizes by the mean of squares, as Keras does, but returns the
+    # unbiased estimate, which is larger by n / (n − 1).
+    count = tf.cast(tf.size(inputs) // channels, tf.float32)
+    variance *= (count - 1) / count
+    momentum = layer.momentum
+    for average, value in (
+        (layer.moving_mean, mean),
+        (layer.moving_variance, variance),
+    ):
+        average.assign(average * momentum + value * (1 - momentum))
+    return outputs
+
+
+def _leaky_relu(layer: keras.layers.LeakyReLU, inputs: Any) -> Any:
+    """Leaky ReLU with a gradient that reads its output, which has the input's sign.
+
+    TensorFlow's own gradient reads the input, so the output of convolution and bias
+    has to be kept, and the three can't be fused into one kernel.
+    """
+    slope = layer.negative_slope
+
+    @tf.custom_gradient
+    def activate(features: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        outputs = tf.nn.leaky_relu(features, slope)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.raw_ops.LeakyReluGrad(
+                gradients=upstream, features=outputs, alpha=slope
+            )
+
+        return outputs, gradient
+
+    return activate(inputs)
