@@ -24,6 +24,7 @@ COMMANDS = {
     "input": "images per second of each data route against what a step takes",
     "startup": "import time, and time to the first step",
     "gradient": "gradient error of each implementation against an exact oracle",
+    "faults": "kill a small run at random moments; it must end as if it never was",
     "fid_statistics": "seconds and memory of FID statistics beside torch-fidelity",
 }
 
