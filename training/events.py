@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +17,48 @@ class Events:
 
     Args:
         folder: the folder of event files.
+
+    Raises:
+        OSError: by any method, if the file can't be written.
     """
 
     def __init__(self, folder: Path):
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._folder = folder
+        with self._writing():
+            self._writer = tf.summary.create_file_writer(str(folder))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes numbers by name."""
-        with self._writer.as_default():
+        with self._writing(), self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes a uint8 image, shape `(height, width, channels)`."""
-        with self._writer.as_default():
+        with self._writing(), self._writer.as_default():
             tf.summary.image(name, image[None], step=step)
 
     def flush(self) -> None:
         """Hands everything to the operating system."""
-        self._writer.flush()
+        with self._writing():
+            self._writer.flush()
 
     def close(self) -> None:
         """Flushes and closes the file."""
-        self._writer.close()
+        with self._writing():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        # Some of TensorFlow's errors mean something to Keras: a file that may not grow
+        # is "out of range", which `fit` takes for the end of the data.
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise OSError(
+                f"TensorBoard's file in {self._folder} can't be written: "
+                f"{error.message}"
+            ) from error
 
 
 def truncate(folder: Path, step: int) -> None:

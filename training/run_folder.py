@@ -60,7 +60,8 @@ class RunFolder:
                     f"with. What differs: {'; '.join(differences)}"
                 )
         elif self.path.exists() and any(
-            entry.name != ".lock" for entry in self.path.iterdir()
+            not entry.match(".lock") and not entry.match(".config-*.tmp.json")
+            for entry in self.path.iterdir()
         ):
             raise ValueError(
                 f"`run` {self.path} is a folder that holds other files and no run. "
@@ -98,12 +99,15 @@ class RunFolder:
             ValueError: as `check`.
         """
         self.check(config)
-        for folder in (self.path, self.checkpoints, self.logs, self.samples):
-            folder.mkdir(parents=True, exist_ok=True)
-            remove_temporaries(folder)
-        if self.spectra.exists():
-            remove_temporaries(self.spectra)
+        # First of all: what a killed process leaves behind must be known as a run.
+        self.path.mkdir(parents=True, exist_ok=True)
+        remove_temporaries(self.path)
         write_json(self.config_file, config)
+        for folder in (self.checkpoints, self.logs, self.samples):
+            folder.mkdir(exist_ok=True)
+        for folder in (self.checkpoints, self.logs, self.samples, self.spectra):
+            if folder.exists():
+                remove_temporaries(folder)
 
     def config(self) -> dict[str, Any]:
         """Returns the config that the run was started with.
