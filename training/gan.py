@@ -304,10 +304,13 @@ class GAN(keras.Model):
         """
         if not self.generator_optimizer.use_ema:
             return None
-        with self.distribute_strategy.scope():
-            copy = keras.models.clone_model(self.generator)
-            copy.set_weights(self.generator.get_weights())
-            self.generator_optimizer.finalize_variable_values(copy.trainable_variables)
+        # Not in the strategy's scope, where all workers would have to make one: the
+        # chief alone saves it.
+        copy = keras.models.clone_model(self.generator)
+        copy.set_weights(self.generator.get_weights())
+        averages = self.generator_optimizer._model_variables_moving_average
+        for variable, average in zip(copy.trainable_variables, averages, strict=True):
+            variable.assign(keras.ops.convert_to_numpy(average.value))
         return copy
 
     @property
