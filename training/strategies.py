@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -73,10 +74,7 @@ def agreed(strategy: tf.distribute.Strategy, wish: bool) -> bool:
     """Returns whether any worker has the wish. All of them have to ask."""
     if position(strategy)[1] == 1:
         return wish
-
-    mine = strategy.run(lambda one: one, args=(tf.constant(float(wish)),))
-    total = strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)
-    return float(total) > 0
+    return _total(strategy, wish) > 0
 
 
 def equal(strategy: tf.distribute.Strategy, number: int) -> bool:
@@ -84,10 +82,8 @@ def equal(strategy: tf.distribute.Strategy, number: int) -> bool:
     workers = position(strategy)[1]
     if workers == 1:
         return True
-    mine = strategy.run(lambda one: one, args=(tf.constant(float(number), tf.float64),))
-    total = float(strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None))
-    replicas = strategy.num_replicas_in_sync
-    return not agreed(strategy, total != number * replicas)
+    mean = _total(strategy, number) / strategy.num_replicas_in_sync
+    return not agreed(strategy, mean != number)
 
 
 def check_shares(strategy: tf.distribute.Strategy, **sizes: int | None) -> None:
@@ -133,6 +129,21 @@ def has_bfloat16() -> bool:
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _total(strategy: tf.distribute.Strategy, number: float) -> float:
+    """Returns the sum over all replicas."""
+    return float(_summation(strategy)(tf.constant(float(number), tf.float64)))
+
+
+@functools.cache
+def _summation(strategy: tf.distribute.Strategy) -> Any:
+    @tf.function
+    def total(number: tf.Tensor) -> tf.Tensor:
+        each = strategy.run(lambda one: one, args=(number,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+
+    return total
 
 
 @functools.cache
