@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import batches, draws, fused_layers, losses, wiring
+from training import batches, draws, fast, losses, wiring
 from training import gradient_penalty as penalties
 from training.gradient_penalty import GradientPenalty
 from training.losses import AdversarialLoss
@@ -181,8 +181,8 @@ class GAN(keras.Model):
         self.adversarial_loss = adversarial
         self.gradient_penalty = penalty
         self.classifier_weights = tuple(classifier_weights)
-        fused_layers.use(self.generator)
-        fused_layers.use(self.discriminator)
+        fast.use(self.generator, generator_optimizer)
+        fast.use(self.discriminator, discriminator_optimizer)
         # Weights of an optimizer that isn't built are passed over when a file is read.
         with self.distribute_strategy.scope():
             generator_optimizer.build(self.generator.trainable_variables)

@@ -5,17 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training import GAN, fused_layers
-from training.networks import cnn
-from training.normalizers import NORMALIZERS
+from training.fast import layers as fast_layers
 
 RNG = np.random.default_rng(0)
-IMAGES = RNG.uniform(-1, 1, (8, 28, 28, 1)).astype("float32")
 
 
 def model(*layers, shape=(4, 6, 3)):
     built = keras.Sequential([keras.Input(shape), *layers])
-    fused_layers.use(built)
+    for layer in built.layers:
+        fast_layers.use(layer)
     return built
 
 
@@ -83,7 +81,7 @@ def test_each_layer_agrees_with_keras(kind, policy):
         )
     for got, wanted in zip(fused.weights, plain.weights, strict=True):
         np.testing.assert_allclose(
-            got, wanted, rtol=1e-2 if "mixed" in policy else 1e-5
+            got, wanted, rtol=1e-2 if "mixed" in policy else 1e-5, atol=1e-8
         )
     np.testing.assert_array_equal(
         fused(inputs, training=False).numpy().astype("float32"),
@@ -146,54 +144,3 @@ def test_leaky_relu_has_a_second_derivative():
     slopes = np.array([[0.1, 1.0, 1.0]])
     np.testing.assert_allclose(first, 3 * slopes**3 * inputs**2, rtol=1e-6)
     np.testing.assert_allclose(second, 6 * slopes**3 * inputs, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("normalizer", "steps", "options"),
-    [
-        ("spectral", 20, {"loss": "hinge"}),
-        # With batch norm of so few images in D, a difference grows tenfold a step.
-        ("batch-norm", 3, {"loss": "standard"}),
-        ("none", 20, {"loss": "wasserstein", "gradient_penalty": 10.0}),
-    ],
-)
-def test_the_same_weights(monkeypatch, normalizer, steps, options):
-    def compiled():
-        keras.utils.set_random_seed(0)
-        size = {"image_shape": (28, 28, 1), "width_multiplier": 1 / 16}
-        gan = GAN(
-            cnn.generator(latent_dim=8, **size),
-            cnn.discriminator(normalizer=NORMALIZERS[normalizer], **size),
-            latent_dim=8,
-            discriminator_steps=1,
-        )
-        # By gradient descent: Adam divides by gradients that are rounding alone.
-        gan.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3), **options)
-        return gan
-
-    fused = compiled()
-    monkeypatch.setattr(fused_layers, "use", lambda network: None)
-    plain = compiled()
-    for gan, expected in ((fused, True), (plain, False)):
-        layers = gan.generator._flatten_layers()
-        assert any("call" in vars(layer) for layer in layers) is expected
-    before = [weight.numpy() for weight in plain.trainable_weights]
-    for _ in range(steps):
-        fused.train_on_batch(IMAGES)
-        plain.train_on_batch(IMAGES)
-    for got, wanted in zip(fused.weights, plain.weights, strict=True):
-        np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=1e-5, atol=5e-6)
-    moved = [
-        np.abs(weight.numpy() - old).max()
-        for weight, old in zip(plain.trainable_weights, before, strict=True)
-    ]
-    assert max(moved) > 2e-4
-
-
-def test_a_file_has_no_trace_of_it(tmp_path):
-    network = model(keras.layers.BatchNormalization(), keras.layers.LeakyReLU(0.1))
-    network.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    kinds = [type(layer) for layer in loaded.layers]
-    assert kinds == [keras.layers.BatchNormalization, keras.layers.LeakyReLU]
-    assert not any("call" in vars(layer) for layer in loaded.layers)

@@ -1,10 +1,10 @@
-"""Keras layers that TensorFlow can run in fewer passes over the activations.
+"""Batch norm and leaky ReLU by TensorFlow's fused kernels.
 
-Keras writes batch norm as seven elementwise operations and reductions, each with a
-gradient of its own, in float32 also where the activations are bfloat16. TensorFlow has
-one kernel for all of it and one for its gradient. docs/performance.md says what it
-brings. The layers stay Keras' own: their configuration, weights and results are the
-same but for rounding, and a copy of a network has no trace of this.
+- Keras writes batch norm as seven elementwise operations and reductions, each with a
+  gradient of its own, in float32 also where the activations are bfloat16. TensorFlow
+  has one kernel for all of it and one for its gradient.
+- TensorFlow's gradient of leaky ReLU reads its input, so the output of convolution and
+  bias has to be kept, and the three can't be one kernel. Its output has the same sign.
 """
 
 from __future__ import annotations
@@ -15,26 +15,23 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_DTYPES = ("float16", "bfloat16", "float32")
+_FUSED_DTYPES = ("float16", "bfloat16", "float32")
 # cuDNN takes no smaller one.
 _LEAST_EPSILON = 1e-5
 
 
-def use(network: keras.Model) -> None:
-    """Lets the layers of a network run by fused kernels where there are some.
-
-    That is batch norm over the last axis of images in training, and leaky ReLU. All
-    other layers and calls run as before.
+def use(layer: keras.layers.Layer) -> None:
+    """Lets a layer run by a fused kernel if there is one.
 
     Args:
-        network: a built network. Its layers get another `call`, and nothing else.
+        layer: a built layer. It gets another `call`, and nothing else.
     """
-    for layer in network._flatten_layers():
-        # A subclass may compute something else.
-        if type(layer) is keras.layers.BatchNormalization and _can_be_fused(layer):
-            layer.call = types.MethodType(_batch_norm, layer)
-        elif type(layer) is keras.layers.LeakyReLU and layer.negative_slope > 0:
-            layer.call = types.MethodType(_leaky_relu, layer)
+    # By its very type: a subclass may compute something else.
+    kind = type(layer)
+    if kind is keras.layers.BatchNormalization and _can_be_fused(layer):
+        layer.call = types.MethodType(_batch_norm, layer)
+    elif kind is keras.layers.LeakyReLU and layer.negative_slope > 0:
+        layer.call = types.MethodType(_leaky_relu, layer)
 
 
 def _can_be_fused(layer: keras.layers.BatchNormalization) -> bool:
@@ -43,7 +40,7 @@ def _can_be_fused(layer: keras.layers.BatchNormalization) -> bool:
         spec is not None
         and spec.ndim == 4
         and layer.axis in (-1, 3)
-        and layer.compute_dtype in _DTYPES
+        and layer.compute_dtype in _FUSED_DTYPES
         and layer.epsilon >= _LEAST_EPSILON
         # Statistics over all replicas need a collective in the middle.
         and not layer.synchronized
@@ -87,11 +84,6 @@ def _batch_norm(
 
 
 def _leaky_relu(layer: keras.layers.LeakyReLU, inputs: Any) -> Any:
-    """Leaky ReLU with a gradient that reads its output, which has the input's sign.
-
-    TensorFlow's own gradient reads the input, so the output of convolution and bias
-    has to be kept, and the three can't be fused into one kernel.
-    """
     slope = layer.negative_slope
 
     @tf.custom_gradient

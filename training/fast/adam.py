@@ -1,0 +1,52 @@
+"""Adam's update of a weight in one pass.
+
+Keras writes it as twelve elementwise operations, each a pass over the weight or its
+averages; TensorFlow has one kernel for all of it.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def use(optimizer: keras.optimizers.Optimizer) -> None:
+    """Lets an optimizer update each weight by one kernel, if it is plain Adam.
+
+    Args:
+        optimizer: gets another `update_step`, and nothing else.
+    """
+    # By its very type: a subclass, such as AdamW's, may compute something else.
+    if type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
+        optimizer.update_step = types.MethodType(_update_step, optimizer)
+
+
+def _update_step(
+    optimizer: keras.optimizers.Adam, gradient: Any, variable: Any, learning_rate: Any
+) -> None:
+    if not isinstance(gradient, tf.Tensor):
+        # An embedding's: rows and their numbers.
+        plain = keras.optimizers.Adam.update_step
+        plain(optimizer, gradient, variable, learning_rate)
+        return
+    dtype = variable.dtype
+    index = optimizer._get_variable_index(variable)
+    step = tf.cast(optimizer.iterations + 1, dtype)
+    beta_1, beta_2 = (
+        tf.constant(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2)
+    )
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=optimizer._momentums[index].value.handle,
+        v=optimizer._velocities[index].value.handle,
+        beta1_power=tf.pow(beta_1, step),
+        beta2_power=tf.pow(beta_2, step),
+        lr=tf.cast(learning_rate, dtype),
+        beta1=beta_1,
+        beta2=beta_2,
+        epsilon=tf.constant(optimizer.epsilon, dtype),
+        grad=tf.cast(gradient, dtype),
+    )
