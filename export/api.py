@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,16 +12,18 @@ from export import (
     folders,
     generators,
     litert,
+    manifests,
     metadata,
     onnx_file,
     saved_model,
-    verification,
 )
 from export.errors import VerificationError
+from export.formats import FORMATS, PRECISIONS
+from export.verification import comparison, summary
+from export.verification.scores import Classifier
 
 # What a file with an open batch is run with: one image, an odd number, a usual one.
 _OPEN_SIZES = (1, 3, 16)
-FORMATS = ("saved_model", "litert", "onnx")
 
 
 def export_generator(
@@ -36,13 +37,14 @@ def export_generator(
     calibration_samples: int = 128,
     num_classes: int | None = None,
     min_psnr: float | None = None,
+    classifier: Any = None,
     report: Callable[[str], None] = lambda line: None,
-) -> list[verification.Difference]:
+) -> list[comparison.Difference]:
     """Writes a generator in formats that need no Keras, and checks each file.
 
     Each file is run by its own runtime in a new process, on the same latents as
     Keras. All is written to a temporary folder that takes the place of `output` only
-    if every file is within its bound (`verification.BOUNDS`).
+    if every file is within its bounds (`verification.comparison.BOUNDS`).
 
     Args:
         generator: a `.keras` file, a run's folder, or a Keras model.
@@ -61,7 +63,12 @@ def export_generator(
         num_classes: for a conditional generator whose layers and configuration don't
             tell.
         min_psnr: the least PSNR in dB against Keras that every file must reach, in
-            place of the bounds in `verification.BOUNDS`. Defaults to None.
+            place of the bounds in `verification.comparison.BOUNDS`. Defaults to None.
+        classifier: a `.keras` file or Keras model that takes images with values from 0
+            to 255 and returns logits (last, if there are several outputs), such as
+            `python -m training classifier` makes of labelled data. Adds the change of
+            its score from Keras to each file, with a bound of its own
+            (`SCORE_BOUNDS`). Defaults to None.
         report: takes a line of text as work goes on. Defaults to nothing.
 
     Returns:
@@ -82,15 +89,16 @@ def export_generator(
     ```
     """
     _check_choice("formats", formats, FORMATS)
-    _check_choice("precisions", precisions, litert.PRECISIONS)
+    _check_choice("precisions", precisions, PRECISIONS)
     _check_sizes(batch_sizes)
     if "onnx" in formats:
         onnx_file.check_available()
     target = pathlib.Path(output)
     folders.check_target(target, overwrite)
     loaded = generators.load(generator, num_classes)
+    judge = None if classifier is None else Classifier(classifier, loaded)
     sizes = {*batch_sizes, *_OPEN_SIZES}
-    expected = verification.reference(loaded, sorted(sizes), seed)
+    expected = comparison.reference(loaded, sorted(sizes), seed, judge)
     differences = []
     with folders.replaced(target, overwrite) as folder:
         for path, format, precision in _write(
@@ -99,9 +107,9 @@ def export_generator(
             report(f"written {path.name}; running it beside Keras")
             used = batch_sizes if format == "litert" else _OPEN_SIZES
             differences.append(
-                verification.compare(path, format, precision, expected, used, min_psnr)
+                comparison.compare(path, format, precision, expected, used, min_psnr)
             )
-        report(verification.table(differences))
+        report(summary.describe(differences))
         failed = [one.file for one in differences if not one.passed]
         if failed:
             raise VerificationError(
@@ -113,8 +121,7 @@ def export_generator(
             "batch_sizes": list(batch_sizes),
             "files": [dataclasses.asdict(one) for one in differences],
         }
-        text = json.dumps(verification.finite(manifest), indent=2)
-        (folder / folders.MANIFEST).write_text(text + "\n", encoding="utf-8")
+        manifests.write(folder, manifest)
     return differences
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 from collections.abc import Callable
@@ -13,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 import sn_keras
-from export import folders, generators, verification
+from export import folders, keras_files, manifests, saved_model
 from export.errors import VerificationError
+from export.generators import check_weights, classes_of_layers, in_float32
+from export.verification import isolation
 
 # The largest difference that passes, over the largest value.
 _BOUND = 1e-4
@@ -72,13 +73,14 @@ def export_discriminator(
             drawn = rng.uniform(-1, 1, (_IMAGES, *shape))
             inputs[name] = drawn.astype("float32")
         else:
-            inputs[name] = np.zeros((_IMAGES, *shape), "int32")
+            classes = classes_of_layers(model) or 1
+            labels: np.ndarray = np.arange(_IMAGES) % classes
+            inputs[name] = labels.astype("int32")
     with folders.replaced(target, overwrite) as folder:
         path = folder / "saved_model"
-        module = tf.Module()
-        module.weights = [variable.value for variable in model.variables]
-        tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
-        (actual,) = verification.run_isolated(
+        saved_model.write_functions(model.variables, {"serving_default": serve}, path)
+        saved_model.write_description(_described(model, names), path)
+        (actual,) = isolation.run_isolated(
             path, "saved_model", ["serving_default"], [inputs]
         )
         values = [inputs[name] for name in names]
@@ -100,17 +102,17 @@ def export_discriminator(
                 f"{target} is as it was."
             )
         content = {"sn_keras": sn_keras.__version__, "differences": differences}
-        text = json.dumps(content, indent=2)
-        (folder / folders.MANIFEST).write_text(text + "\n", encoding="utf-8")
+        manifests.write(folder, content)
     return differences
 
 
 def _load(discriminator: Any) -> tuple[keras.Model, list[str]]:
     """Returns a model from images (and labels) to logits and features."""
-    model = generators.load_model(discriminator, "discriminator")
+    model = keras_files.load(discriminator, "discriminator")
+    check_weights(model, f"discriminator {model.name!r}")
     inputs = list(getattr(model, "inputs", None) or [])
     names = [_kind(tensor) for tensor in inputs]
-    plain = sn_keras.fold(model)
+    plain = in_float32(sn_keras.fold(model))
     dense = [one for one in plain.layers if isinstance(one, keras.layers.Dense)]
     if sorted(names) not in (["images"], ["images", "labels"]) or not dense:
         described = [(t.name, tuple(t.shape), str(t.dtype)) for t in inputs]
@@ -123,8 +125,32 @@ def _load(discriminator: Any) -> tuple[keras.Model, list[str]]:
     return keras.Model(plain.inputs, [plain.outputs[0], dense[-1].input]), names
 
 
+def _described(model: keras.Model, names: list[str]) -> dict[str, Any]:
+    """Returns what the inputs and outputs mean, for JSON."""
+    shapes = dict(zip(names, (t.shape[1:] for t in model.inputs), strict=True))
+    height, width, channels = shapes["images"]
+    inputs = {
+        "images": f"float32 (count, {height}, {width}, {channels}), in [-1, 1]",
+        "labels": "int32 (count,): classes from 0",
+    }
+    logits, features = (tuple(t.shape[1:]) for t in model.outputs)
+    return {
+        "signatures": {
+            "serving_default": {
+                "inputs": {name: inputs[name] for name in names},
+                "outputs": {
+                    "logits": f"float32 (count, {', '.join(map(str, logits))}): "
+                    "larger where an image looks real",
+                    "features": f"float32 (count, {', '.join(map(str, features))}): "
+                    "what the last dense layer takes",
+                },
+            }
+        }
+    }
+
+
 def _kind(tensor: Any) -> str:
     integer = "int" in keras.backend.standardize_dtype(tensor.dtype)
-    if len(tensor.shape) == 4 and not integer:
+    if len(tensor.shape) == 4 and None not in tensor.shape[1:] and not integer:
         return "images"
     return "labels" if integer and len(tensor.shape) == 1 else "?"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator
 
-MANIFEST = "export.json"
+from export import manifests
+
+# Of the folder that an export is written to before it takes its place.
+_SUFFIX = ".partial"
 
 
-def check_target(path: pathlib.Path, overwrite: bool, manifest: str = MANIFEST) -> None:
+def check_target(
+    path: pathlib.Path, overwrite: bool, manifest: str = manifests.NAME
+) -> None:
     """Refuses a target that holds anything that must not be lost.
 
     Args:
@@ -43,9 +49,13 @@ def check_target(path: pathlib.Path, overwrite: bool, manifest: str = MANIFEST) 
 
 @contextlib.contextmanager
 def replaced(
-    path: pathlib.Path, overwrite: bool, manifest: str = MANIFEST
+    path: pathlib.Path, overwrite: bool, manifest: str = manifests.NAME
 ) -> Iterator[pathlib.Path]:
     """A new folder that takes the place of `path` at the end, if all goes well.
+
+    What a killed export left beside `path` is removed first; if it was killed in the
+    moment between taking the old folder away and putting the new one there, the old
+    one is put back.
 
     Args:
         path: the folder to write.
@@ -56,22 +66,60 @@ def replaced(
         A temporary folder beside `path`, so that moving it is one rename.
     """
     path = pathlib.Path(os.path.abspath(path))
-    check_target(path, overwrite, manifest)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent)
+    _clear_up_after_killed(path)
+    check_target(path, overwrite, manifest)
+    temporary = tempfile.mkdtemp(_SUFFIX, f".{path.name}-", path.parent)
     new = pathlib.Path(temporary, "new")
     old = pathlib.Path(temporary, "old")
-    new.mkdir()
-    try:
-        yield new
-        check_target(path, overwrite, manifest)
-        if path.exists():
-            path.rename(old)
+    with _held(pathlib.Path(temporary)):
         try:
-            new.rename(path)
-        except OSError:
-            if old.exists():
+            new.mkdir()
+            yield new
+            check_target(path, overwrite, manifest)
+            if path.exists():
+                path.rename(old)
+            try:
+                new.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _clear_up_after_killed(path: pathlib.Path) -> None:
+    for left in path.parent.iterdir():
+        if not (left.name.startswith(f".{path.name}-") and left.name.endswith(_SUFFIX)):
+            continue
+        with _held(left) as free:
+            if not free:  # another process is writing there
+                continue
+            old = left / "old"
+            if old.exists() and not os.path.lexists(path):
                 old.rename(path)
-            raise
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: pathlib.Path) -> Iterator[bool]:
+    """Locks a folder until the block or the process ends; says whether it could.
+
+    The operating system gives the lock back however the process ends, so that what a
+    killed export left can be told from what another one is writing.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except OSError:  # held by another process, or no locks on this file system
+            free = False
+        yield free
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(descriptor)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-# Importing the package registers its layers, so that files that hold them load.
 import sn_keras
+from export import keras_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,35 +86,11 @@ def load(source: Any, num_classes: int | None = None) -> Generator:
     """
     config: Mapping[str, Any] = {}
     name = f"model {source.name!r}" if isinstance(source, keras.Model) else str(source)
-    if isinstance(source, (str, pathlib.Path)):
+    if isinstance(source, (str, os.PathLike)):
         path = pathlib.Path(source)
         config = _run_config(path if path.is_dir() else path.parent)
-    model = load_model(source)
+    model = keras_files.load(source)
     return _describe(model, config, name, num_classes)
-
-
-def load_model(source: Any, argument: str = "generator") -> keras.Model:
-    """Returns a model from a `.keras` file, a folder with one, or the model itself.
-
-    Args:
-        source: see above.
-        argument: what messages call it, and the file in a folder is called. Defaults
-            to `generator`.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file can't be loaded.
-        TypeError: if `source` is neither a path nor a Keras model.
-    """
-    if isinstance(source, keras.Model):
-        return source
-    if not isinstance(source, (str, pathlib.Path)):
-        raise TypeError(
-            f"`{argument}` must be a path or a `keras.Model`. "
-            f"Received: {argument}={source!r} (of type {type(source).__name__})"
-        )
-    path = pathlib.Path(source)
-    return _read_model(path / f"{argument}.keras" if path.is_dir() else path)
 
 
 def _run_config(folder: pathlib.Path) -> Mapping[str, Any]:
@@ -128,63 +104,6 @@ def _run_config(folder: pathlib.Path) -> Mapping[str, Any]:
     if not isinstance(config, dict):
         raise ValueError(f"{path} must hold a JSON object. Received: {config!r}")
     return config
-
-
-def _read_model(path: pathlib.Path) -> keras.Model:
-    if not path.exists():
-        raise FileNotFoundError(f"There is no model at {path}.")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path} is no whole `.keras` file: it is cut short or of another format."
-        )
-    unknown = unknown_layers(path)
-    if unknown:
-        raise ValueError(
-            f"{path} has layers that can't be loaded: {', '.join(unknown)}. Custom "
-            "layers must be importable: load the model in Python where they are "
-            "registered (`keras.saving.register_keras_serializable`), and call "
-            "`export.export_generator` on the model object."
-        )
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        first = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"{path} can't be loaded: {first[0]}") from error
-
-
-def unknown_layers(path: pathlib.Path) -> list[str]:
-    """Returns `Class (layer name)` of each layer in a file that Keras can't find."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no whole `.keras` file: {error}") from error
-    found: list[str] = []
-
-    def visit(node: Any) -> None:
-        if isinstance(node, dict):
-            registered = node.get("registered_name")
-            module = node.get("module")
-            if isinstance(node.get("class_name"), str) and "config" in node:
-                foreign = module is None or not str(module).startswith("keras")
-                if foreign and registered and not _is_registered(registered):
-                    inner = node["config"]
-                    name = inner.get("name") if isinstance(inner, dict) else None
-                    entry = node["class_name"] + (f" ({name!r})" if name else "")
-                    if entry not in found:
-                        found.append(entry)
-            for value in node.values():
-                visit(value)
-        elif isinstance(node, list):
-            for value in node:
-                visit(value)
-
-    visit(config)
-    return found
-
-
-def _is_registered(name: str) -> bool:
-    return keras.saving.get_registered_object(name) is not None
 
 
 def _describe(
@@ -207,25 +126,22 @@ def _describe(
             f"{name} is no generator: images must have 1 or 3 channels on the last "
             f"axis. Received: outputs of shape {tuple(output.shape)}"
         )
+    check_weights(model, name)
+    # Anew from its tensors, so that the inputs are a plain list in the order above
+    # and not, say, a dictionary.
+    plain = in_float32(
+        sn_keras.fold(keras.Model(model.inputs, output, name=model.name))
+    )
     # What a run writes about its generator.
-    told = config.get("generator") or {}
-    known: int | None = None
-    if "labels" in order:
-        known = num_classes or told.get("num_classes") or _classes_of_layers(model)
-        if not known:
-            raise ValueError(
-                "`num_classes` must be given: neither the configuration nor a layer "
-                f"of {name} tells how many classes there are."
-            )
+    told = config.get("generator")
+    told = told if isinstance(told, dict) else {}
+    known = _number_of_classes(
+        plain, "labels" in order, num_classes, told.get("num_classes"), name
+    )
     names = tuple(str(entry) for entry in told.get("class_names") or ())
     if known is None or len(names) != known:
         names = ()
     height, width, channels = (int(size) for size in output.shape[1:])
-    # Anew from its tensors, so that the inputs are a plain list in the order above
-    # and not, say, a dictionary.
-    plain = _in_float32(
-        sn_keras.fold(keras.Model(model.inputs, output, name=model.name))
-    )
     return Generator(
         model=plain,
         latent_dim=int(latents.shape[-1]),
@@ -237,7 +153,7 @@ def _describe(
     )
 
 
-def _in_float32(model: keras.Model) -> keras.Model:
+def in_float32(model: keras.Model) -> keras.Model:
     """Returns a model that computes in float32, whatever policy it was trained with.
 
     A mixed policy speeds training up; it is no property of the weights.
@@ -275,7 +191,38 @@ def _input_order(model: keras.Model) -> list[str]:
     return order
 
 
-def _classes_of_layers(model: keras.Model) -> int | None:
+def _number_of_classes(
+    model: keras.Model,
+    conditional: bool,
+    given: int | None,
+    configured: Any,
+    name: str,
+) -> int | None:
+    """Returns how many classes there are, from whoever tells; None without labels."""
+    rows = classes_of_layers(model)
+    known = given or configured or rows
+    if given is not None:
+        good = isinstance(given, int) and not isinstance(given, bool) and given >= 1
+        if not good or not conditional or (rows or given) != given:
+            expected = "None: it takes no labels"
+            if conditional:
+                expected = "an integer of 1 or more" if rows is None else f"{rows}"
+            raise ValueError(
+                f"`num_classes` of {name} must be {expected}. "
+                f"Received: num_classes={given!r}"
+            )
+    if not conditional:
+        return None
+    if not isinstance(known, int):
+        raise ValueError(
+            "`num_classes` must be given: neither the configuration nor a layer "
+            f"of {name} tells how many classes there are."
+        )
+    return known
+
+
+def classes_of_layers(model: keras.Model) -> int | None:
+    """Returns the number of classes that all layers with one agree on, or None."""
     counts = {
         int(layer.num_classes)
         for layer in model.layers
@@ -287,3 +234,14 @@ def _classes_of_layers(model: keras.Model) -> int | None:
         if isinstance(layer, keras.layers.Embedding)
     }
     return counts.pop() if len(counts) == 1 else None
+
+
+def check_weights(model: keras.Model, name: str) -> None:
+    """Raises `ValueError` if a weight is NaN or infinite."""
+    for variable in model.variables:
+        value = keras.ops.convert_to_numpy(variable)
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise ValueError(
+                f"{name} must have finite weights. Received: NaN or infinity in "
+                f"{variable.path}; was it saved after its training had diverged?"
+            )

@@ -13,15 +13,9 @@ import tensorflow as tf
 
 from export import metadata, saved_model, signatures, simplification
 from export.errors import ConversionError
+from export.formats import PRECISIONS, signature_name
 from export.generators import Generator
 from export.quiet import quiet
-
-PRECISIONS = ("float32", "float16", "int8-dynamic", "int8-full")
-
-
-def signature_name(batch_size: int) -> str:
-    """Returns the name of the signature for a batch size."""
-    return f"batch_{batch_size}"
 
 
 def convert(
@@ -64,14 +58,14 @@ def convert(
     model = simplification.simplify(generator.model, phases=True)
     generator = dataclasses.replace(generator, model=model)
     functions = {
-        signature_name(size): signatures.generate(generator, size)
+        signature_name("litert", size): signatures.generate(generator, size)
         for size in batch_sizes
     }
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "fixed"
         # By way of a SavedModel: from concrete functions the converter leaves the
         # weights as variables, in a model without them that runs slowly.
-        saved_model.write_functions(generator, functions, path)
+        saved_model.write_functions(model.variables, functions, path)
         for precision in precisions:
             converter = _converter(path, list(functions), precision)
             if precision == "int8-full":
@@ -136,4 +130,4 @@ def _calibration(
     for size in batch_sizes:
         for start in range(0, samples - size + 1, size):
             batch = {name: value[start : start + size] for name, value in drawn.items()}
-            yield signature_name(size), batch
+            yield signature_name("litert", size), batch

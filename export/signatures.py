@@ -82,7 +82,9 @@ def sample(generator: Generator) -> Callable[..., dict[str, Any]]:
     """Returns a `tf.function`: count, seed, truncation (and labels) to uint8 images.
 
     `labels` hold one class for each image, or one for all, or nothing at all for
-    classes drawn at random.
+    classes drawn at random. The values that the graph's function has by default are
+    in the signature too, where TensorFlow Serving finds them: a request need not give
+    `seed` (0), `truncation` (none) and `labels` (random).
 
     Args:
         generator: the generator.
@@ -92,10 +94,15 @@ def sample(generator: Generator) -> Callable[..., dict[str, Any]]:
         tf.TensorSpec((), tf.int64, "seed"),
         tf.TensorSpec((), tf.float32, "truncation"),
     ]
+    first = tf.constant(0, tf.int64)
+    whole = tf.constant(NO_TRUNCATION)
+    anything = tf.zeros([0], tf.int32)
     if not generator.conditional:
 
         @tf.function(input_signature=specs, autograph=False)
-        def unconditional(count: Any, seed: Any, truncation: Any) -> dict[str, Any]:
+        def unconditional(
+            count: Any, seed: Any = first, truncation: Any = whole
+        ) -> dict[str, Any]:
             latents = draw_latents(count, generator.latent_dim, seed, truncation)
             return {"images": to_uint8(generator(latents))}
 
@@ -105,13 +112,43 @@ def sample(generator: Generator) -> Callable[..., dict[str, Any]]:
 
     @tf.function(input_signature=specs, autograph=False)
     def conditional(
-        count: Any, seed: Any, truncation: Any, labels: Any
+        count: Any, seed: Any = first, truncation: Any = whole, labels: Any = anything
     ) -> dict[str, Any]:
         latents = draw_latents(count, generator.latent_dim, seed, truncation)
         labels = _labels(count, seed, labels, generator.num_classes)
         return {"images": to_uint8(generator(latents, labels))}
 
     return conditional
+
+
+def describe(generator: Generator) -> dict[str, Any]:
+    """Returns what the inputs and outputs of both signatures mean, for JSON."""
+    height, width, channels = generator.image_shape
+    images = f"(count, {height}, {width}, {channels})"
+    last = (generator.num_classes or 0) - 1
+    serve = {"latents": f"float32 (count, {generator.latent_dim}), standard normal"}
+    draw = {
+        "count": "int32, 1 or more: number of images",
+        "seed": "int64: the same seed gives the same images; 0 by default",
+        "truncation": "float32, 0 or more: latents are drawn anew beyond ± this; "
+        f"{NO_TRUNCATION:g} by default, which cuts nothing off",
+    }
+    if generator.conditional:
+        serve["labels"] = f"int32 (count,): classes from 0 to {last}"
+        draw["labels"] = (
+            f"int32 (count,), (1,) or (0,): a class from 0 to {last} for each image, "
+            "one for all, or none for classes drawn at random, the default"
+        )
+    return {
+        "serving_default": {
+            "inputs": serve,
+            "outputs": {"images": f"float32 {images}, in [-1, 1]"},
+        },
+        "sample": {
+            "inputs": draw,
+            "outputs": {"images": f"uint8 {images}, round((x + 1) * 127.5)"},
+        },
+    }
 
 
 def _labels(count: Any, seed: Any, labels: Any, num_classes: int | None) -> Any:

@@ -16,6 +16,7 @@ import export
 import sn_keras
 from export import generators, litert, metadata, saved_model
 from export.__main__ import main
+from export.formats import PRECISIONS
 from tests.export import networks
 
 
@@ -39,7 +40,7 @@ def exported(run):
     """The same run, exported in all formats and precisions by the command."""
     status = main(
         [str(run), "--output", str(run / "out"), "--format", "saved_model", "litert"]
-        + ["--precision", *litert.PRECISIONS, "--batch-sizes", "1", "2"]
+        + ["--precision", *PRECISIONS, "--batch-sizes", "1", "2"]
         + ["--min-psnr", "20"]
     )
     assert status == 0
@@ -52,7 +53,7 @@ def _contents(folder):
 
 def test_every_file_is_near_the_keras_model(exported):
     files = json.loads((exported / "export.json").read_text())["files"]
-    names = ["saved_model"] + [f"generator-{one}.tflite" for one in litert.PRECISIONS]
+    names = ["saved_model"] + [f"generator-{one}.tflite" for one in PRECISIONS]
     assert [file["file"] for file in files] == names
     psnr = {file["file"]: file["psnr"] for file in files}
     assert psnr["saved_model"] > 110

@@ -11,8 +11,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import export
-from export import web
 from export.errors import ConversionError
+from export.web import runtime as litert_js
+from export.web.page import write_page
 from tests.export import chromium, networks
 
 needs_browser = pytest.mark.skipif(
@@ -27,7 +28,7 @@ def runtime(tmp_path_factory):
     if shutil.which("npm") is None:
         pytest.skip("no npm")
     try:
-        return web._install(str(tmp_path_factory.mktemp("npm")))
+        return litert_js.install(str(tmp_path_factory.mktemp("npm")))
     except (ConversionError, subprocess.SubprocessError) as error:
         pytest.skip(f"npm can't fetch LiteRT.js: {error}")
 
@@ -42,7 +43,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder, runtime):
-    return web.write_page(folder, runtime=runtime)
+    return write_page(folder, runtime=runtime)
 
 
 @pytest.fixture(scope="module")
@@ -169,11 +170,11 @@ def test_the_page_says_what_it_shows(page):
 
 def test_an_export_without_that_file_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="`precision` 'float16'.*'float32'"):
-        web.write_page(folder, tmp_path / "page", precision="float16")
+        write_page(folder, tmp_path / "page", precision="float16")
     assert not (tmp_path / "page").exists()
 
 
 def test_without_npm_the_error_says_what_to_do(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ConversionError, match="--runtime"):
-        web.write_page(folder, tmp_path / "page")
+        write_page(folder, tmp_path / "page")

@@ -1,0 +1,20 @@
+"""`python -m export discriminator`: writes a discriminator as a SavedModel."""
+
+from __future__ import annotations
+
+import argparse
+
+from export.discriminators import export_discriminator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("discriminator", metavar="DISCRIMINATOR", help="a .keras file")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the command."""
+    export_discriminator(
+        options.discriminator, options.output, options.overwrite, report=print
+    )
+    print(f"exported to {options.output}")

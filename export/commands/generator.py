@@ -1,0 +1,90 @@
+"""`python -m export GENERATOR`: writes a generator in formats that need no Keras."""
+
+from __future__ import annotations
+
+import argparse
+
+from export.api import export_generator
+from export.formats import FORMATS, PRECISIONS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument(
+        "generator",
+        metavar="GENERATOR",
+        help="a .keras file or the folder of a run with generator.keras",
+    )
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        choices=FORMATS,
+        default=["saved_model", "litert"],
+        help="default: saved_model litert",
+    )
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        choices=PRECISIONS,
+        default=["float32"],
+        help="of the .tflite files; default: float32",
+    )
+    parser.add_argument(
+        "--batch-sizes",
+        nargs="+",
+        type=int,
+        default=[1, 16],
+        metavar="N",
+        help="a .tflite file has a signature for each; default: 1 16",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of the latents that files are checked and calibrated with; default: 0",
+    )
+    parser.add_argument(
+        "--calibration-samples",
+        type=int,
+        default=128,
+        metavar="N",
+        help="latents that int8-full is calibrated on; default: 128",
+    )
+    parser.add_argument(
+        "--min-psnr",
+        type=float,
+        metavar="DB",
+        help="fail below this PSNR against Keras; default: a bound for each precision",
+    )
+    parser.add_argument(
+        "--classifier",
+        metavar="FILE",
+        help="a .keras file that classifies images (values from 0 to 255), such as "
+        "`python -m training classifier` makes of labelled data: tells how its score "
+        "changes, and fails beyond a bound for each precision",
+    )
+    parser.add_argument(
+        "--num-classes",
+        type=int,
+        metavar="N",
+        help="of a conditional generator, if neither its layers nor config.json tell",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the command."""
+    export_generator(
+        options.generator,
+        options.output,
+        formats=options.format,
+        precisions=options.precision,
+        batch_sizes=options.batch_sizes,
+        overwrite=options.overwrite,
+        seed=options.seed,
+        calibration_samples=options.calibration_samples,
+        num_classes=options.num_classes,
+        min_psnr=options.min_psnr,
+        classifier=options.classifier,
+        report=lambda line: print(line, flush=True),
+    )
+    print(f"exported to {options.output}")

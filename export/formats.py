@@ -1,0 +1,18 @@
+"""The names of what can be written."""
+
+from __future__ import annotations
+
+FORMATS = ("saved_model", "litert", "onnx")
+
+# Of the weights in `.tflite` files; the other formats are float32.
+PRECISIONS = ("float32", "float16", "int8-dynamic", "int8-full")
+
+
+def signature_name(format: str, batch_size: int) -> str:
+    """Returns the name of the signature that takes a batch of latents.
+
+    Args:
+        format: one of `FORMATS`.
+        batch_size: for `litert`, whose files have a signature for each.
+    """
+    return f"batch_{batch_size}" if format == "litert" else "serving_default"
