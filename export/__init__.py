@@ -1,8 +1,31 @@
-"""Trained generators as files that need no Keras: SavedModel and LiteRT."""
+"""Trained generators as files that need no Keras: SavedModel, LiteRT and ONNX."""
 
-from export.api import export_generator
-from export.discriminators import export_discriminator
-from export.errors import ConversionError, VerificationError
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from export.api import export_generator
+    from export.discriminators import export_discriminator
+    from export.errors import ConversionError, VerificationError
+
+_HOMES = {
+    "ConversionError": "export.errors",
+    "VerificationError": "export.errors",
+    "export_discriminator": "export.discriminators",
+    "export_generator": "export.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Not imported before it is asked for: TensorFlow takes seconds, and reads when it
+    # is imported what `python -m export` tells it about its messages.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'export' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
 
 __all__ = [
     "ConversionError",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from export.discriminators import export_discriminator
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
@@ -14,6 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
+    from export.discriminators import export_discriminator  # TensorFlow
+
     export_discriminator(
         options.discriminator, options.output, options.overwrite, report=print
     )

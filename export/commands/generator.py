@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from export.api import export_generator
 from export.formats import FORMATS, PRECISIONS
 
 
@@ -73,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
+    from export.api import export_generator  # TensorFlow: not for --help
+
     export_generator(
         options.generator,
         options.output,
