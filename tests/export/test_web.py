@@ -82,7 +82,7 @@ def test_a_grid_is_drawn_and_the_controls_work_by_keyboard(page, browser):
     with chromium.served(page) as address:
         browser.open(address, width=360, height=640)
         browser.wait_for(DRAWN)
-        assert "ms an image" in browser.evaluate(status)
+        assert "ms per image" in browser.evaluate(status)
         size = browser.evaluate("document.getElementById('samples').width")
         assert size == 4 * 8
         options = browser.evaluate("document.getElementById('class').options.length")

@@ -3,7 +3,13 @@ import {loadAndCompile, loadLiteRt, Tensor} from '@litertjs/core';
 
 /** Loads page.json, the model and the runtime; throws an Error that a person can read. */
 export async function load() {
-  const page = await (await fetched('page.json')).json();
+  let page;
+  const described = await (await fetched('page.json')).text();
+  try {
+    page = JSON.parse(described);
+  } catch {
+    throw new Error('The file page.json can\'t be read. Is it cut short?');
+  }
   const content = new Uint8Array(await (await fetched(page.model)).arrayBuffer());
   try {
     await loadLiteRt('litert/litert_wasm_compat_internal.js');

@@ -57,7 +57,7 @@ async function drawSamples(generator) {
   const images = await generator.generate(latents, labels(generator, count));
   const milliseconds = (performance.now() - start) / count;
   draw(element('samples'), images, generator.page.image_shape, COLUMNS);
-  say(`${milliseconds.toFixed(1)} ms an image (${count} images, ${generator.page.file})`);
+  say(`${milliseconds.toFixed(1)} ms per image, ${count} at a time`);
 }
 
 async function drawBetween(generator) {
@@ -99,9 +99,10 @@ function save() {
 
 function describe(page) {
   const [height, width] = page.image_shape;
+  const psnr = page.psnr === null ? 'equal to' : `${page.psnr.toFixed(0)} dB PSNR against`;
   element('about').textContent =
     `${width} × ${height} pixels, drawn by this browser with ${page.file} ` +
-    `(at most ${Number(page.largest_difference).toPrecision(1)} from the Keras model in [−1, 1]).`;
+    `(${psnr} the Keras model).`;
   if (!page.num_classes) return;
   const choices = [[-1, 'all in turn']];
   for (let i = 0; i < page.num_classes; i++) choices.push([i, page.class_names[i] ?? String(i)]);
@@ -138,6 +139,8 @@ export const ready = (async () => {
     const samples = latest(() => drawSamples(generator));
     const way = latest(() => drawBetween(generator));
     listen(samples, way);
+    // The first run makes the runtime ready, and its time would mislead.
+    await drawSamples(generator);
     await samples();
     await way();
     element('controls').disabled = false;
@@ -145,6 +148,7 @@ export const ready = (async () => {
     return generator;
   } catch (error) {
     say(error?.message ?? String(error), true);
+    document.body.className = 'failed';
     return null;
   }
 })();
