@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,17 +9,8 @@ import keras
 import numpy as np
 
 import sn_keras
-from export import upsampling
+from export import batch_norm, upsampling
 from export.phases import PhaseConvolution
-
-# Layers that batch norm folds into, and the axis of their kernel that counts outputs.
-_OUTPUT_AXIS: dict[type, int] = {
-    keras.layers.Dense: -1,
-    keras.layers.Conv1D: -1,
-    keras.layers.Conv2D: -1,
-    keras.layers.Conv1DTranspose: -2,
-    keras.layers.Conv2DTranspose: -2,
-}
 
 
 class Nothing(keras.layers.Layer):
@@ -31,33 +21,6 @@ class Nothing(keras.layers.Layer):
         return inputs
 
 
-class ClassAffine(keras.layers.Layer):
-    """`x · scale[label] + shift[label]`: conditional batch norm in inference.
-
-    Args:
-        scale: a row for each class.
-        shift: a row for each class.
-        name: the layer's name.
-    """
-
-    def __init__(self, scale: np.ndarray, shift: np.ndarray, name: str):
-        super().__init__(name=name)
-        self.scale = self.add_weight(shape=scale.shape, name="scale")
-        self.shift = self.add_weight(shape=shift.shape, name="shift")
-        self.scale.assign(scale)
-        self.shift.assign(shift)
-
-    def build(self, *shapes: Any) -> None:
-        """All weights are there already."""
-
-    def call(self, inputs: Any, labels: Any, **others: Any) -> Any:
-        """Returns `inputs` scaled and shifted by class."""
-        shape = (-1, *[1] * (len(inputs.shape) - 2), self.scale.shape[-1])
-        scale = keras.ops.reshape(keras.ops.take(self.scale, labels, axis=0), shape)
-        shift = keras.ops.reshape(keras.ops.take(self.shift, labels, axis=0), shape)
-        return inputs * scale + shift
-
-
 def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
     """Returns a model of equal output in inference, made for inference alone.
 
@@ -65,6 +28,7 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
       folded into its kernel and bias: `W · γ/√(σ² + ε)` and
       `(b − μ) · γ/√(σ² + ε) + β`.
     - Conditional batch norm becomes one scale and one shift a class.
+    - A ReLU after such a layer becomes its activation, which costs nothing there.
     - Dropout and its like go.
     - With `phases`, what LiteRT runs fastest: transposed convolutions become
       `PhaseConvolution`s; nearest upsampling is merged into the convolution that
@@ -79,15 +43,18 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
     readers = _readers(model)
     folded = _foldable(model, readers)
     norms = {id(producer): norm for norm, producer in folded.values()}
+    rectified = _rectified(model, readers, folded)
+    active = {id(producer) for _, producer in rectified.values()}
     before = _upsampled(model, readers) if phases else {}
     after = {id(up): conv for up, conv in before.values()}
     values: dict[str, list[np.ndarray]] = {}
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if id(layer) in folded or _idle(layer):
+        if id(layer) in folded or id(layer) in rectified or _idle(layer):
             return Nothing(name=layer.name)
         if type(layer) is sn_keras.ConditionalBatchNormalization and _last_axis(layer):
-            return ClassAffine(*_class_affine(layer), name=layer.name)
+            scale, shift = batch_norm.class_affine(layer)
+            return batch_norm.ClassAffine(scale, shift, layer.name)
         if phases and upsampling.is_nearest(layer):
             follower = after.get(id(layer))
             if follower is None:
@@ -104,10 +71,10 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
             kernel, *bias = values[layer.name]
             values[layer.name] = [upsampling.merged_kernel(kernel, size), *bias]
             return PhaseConvolution(config)
-        if id(layer) in norms:
+        if id(layer) in norms or id(layer) in active:
             layer = convolution(layer)
         else:
-            values[layer.name] = [_numpy(weight) for weight in layer.weights]
+            values[layer.name] = _weights(layer)
         if phases and PhaseConvolution.can_replace(layer):
             return PhaseConvolution(layer.get_config())
         return layer.__class__.from_config(layer.get_config())
@@ -115,13 +82,15 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
     def convolution(
         layer: keras.layers.Layer, name: str | None = None
     ) -> keras.layers.Layer:
-        """A copy with the batch norm that follows folded in; notes its weights."""
+        """A copy that does what follows as well; notes its weights."""
         name = name or layer.name
         config = {**layer.get_config(), "name": name}
-        values[name] = [_numpy(weight) for weight in layer.weights]
+        values[name] = _weights(layer)
+        if id(layer) in active:
+            config["activation"] = "relu"
         if id(layer) in norms:
             config["use_bias"] = True
-            values[name] = _fold(layer, norms[id(layer)])
+            values[name] = batch_norm.fold(layer, norms[id(layer)])
         return layer.__class__.from_config(config)
 
     simple = keras.models.clone_model(model, clone_function=clone)
@@ -164,13 +133,38 @@ def _foldable(model: keras.Model, readers: Mapping[int, int]) -> Pairs:
         producer = _before(layer, readers)
         if (
             producer is not None
-            and type(producer) in _OUTPUT_AXIS
+            and type(producer) in batch_norm.OUTPUT_AXIS
             and producer.activation is keras.activations.linear
             and getattr(producer, "data_format", "channels_last") == "channels_last"
             and _last_axis(layer)
         ):
             folded[id(layer)] = (layer, producer)
     return folded
+
+
+def _rectified(model: keras.Model, readers: Mapping[int, int], folded: Pairs) -> Pairs:
+    """Returns ReLUs (by id) with the layer whose activation each one becomes."""
+    found = {}
+    for layer in model.layers:
+        if not _is_relu(layer):
+            continue
+        producer = _before(layer, readers)
+        if producer is not None and id(producer) in folded:
+            producer = folded[id(producer)][1]
+        if (
+            producer is not None
+            and type(producer) in batch_norm.OUTPUT_AXIS
+            and producer.activation is keras.activations.linear
+        ):
+            found[id(layer)] = (layer, producer)
+    return found
+
+
+def _is_relu(layer: keras.layers.Layer) -> bool:
+    if type(layer) is keras.layers.ReLU:
+        return layer.max_value is None and not (layer.negative_slope or layer.threshold)
+    kind = type(layer) is keras.layers.Activation
+    return kind and layer.activation is keras.activations.relu
 
 
 def _upsampled(model: keras.Model, readers: Mapping[int, int]) -> Pairs:
@@ -194,6 +188,10 @@ def _last_axis(norm: keras.layers.Layer) -> bool:
     return norm.axis in (-1, rank - 1)
 
 
+def _weights(layer: keras.layers.Layer) -> list[np.ndarray]:
+    return [batch_norm.as_numpy(weight) for weight in layer.weights]
+
+
 def _idle(layer: keras.layers.Layer) -> bool:
     """Whether a layer does nothing in inference."""
     return type(layer) in (
@@ -203,36 +201,3 @@ def _idle(layer: keras.layers.Layer) -> bool:
         keras.layers.GaussianDropout,
         keras.layers.ActivityRegularization,
     )
-
-
-def _numpy(variable: keras.Variable) -> np.ndarray:
-    return np.array(keras.ops.convert_to_numpy(variable))
-
-
-def _affine(norm: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
-    """Returns scale and shift of a batch norm, in float64."""
-    mean: np.ndarray = _numpy(norm.moving_mean).astype("float64")
-    variance: np.ndarray = _numpy(norm.moving_variance).astype("float64")
-    scale = 1.0 / np.sqrt(variance + norm.epsilon)
-    if norm.gamma is not None:
-        scale = scale * _numpy(norm.gamma)
-    shift = -mean * scale
-    if norm.beta is not None:
-        shift = shift + _numpy(norm.beta)
-    return scale, shift
-
-
-def _class_affine(norm: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
-    scale, shift = _affine(norm.normalization)
-    gamma, beta = _numpy(norm.gamma), _numpy(norm.beta)
-    return (gamma * scale).astype("float32"), (gamma * shift + beta).astype("float32")
-
-
-def _fold(layer: keras.layers.Layer, norm: keras.layers.Layer) -> list[np.ndarray]:
-    scale, shift = _affine(norm)
-    kernel = _numpy(layer.kernel)
-    shape = [1] * kernel.ndim
-    shape[_OUTPUT_AXIS[type(layer)]] = math.prod(scale.shape)
-    bias = shift + (_numpy(layer.bias) * scale if layer.use_bias else 0.0)
-    folded = kernel * scale.reshape(shape)
-    return [folded.astype(kernel.dtype), bias.astype(kernel.dtype)]

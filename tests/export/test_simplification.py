@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from export import simplification
+from export.batch_norm import ClassAffine
 from export.phases import PhaseConvolution
 from export.upsampling import NearestUpsampling
 from tests.export import networks
@@ -30,6 +31,7 @@ def test_batch_norm_folds_into_the_layer_before_it(small_cnn, phases):
     _same(small_cnn, simple, [z])
     assert _count(small_cnn, layers.BatchNormalization) == 3
     assert _count(simple, layers.BatchNormalization) == 0
+    assert _count(simple, layers.ReLU) == 0
     assert len(simple.weights) == len(small_cnn.weights) - 3 * 4
 
 
@@ -39,7 +41,7 @@ def test_conditional_batch_norm_becomes_a_scale_and_a_shift(small_resnet, phases
     z = np.random.default_rng(1).normal(size=(6, 16)).astype("float32")
     labels = np.array([0, 1, 2, 0, 1, 2], "int32")
     _same(small_resnet, simple, [z, labels])
-    assert _count(simple, simplification.ClassAffine) == 4
+    assert _count(simple, ClassAffine) == 4
     # The last batch norm follows an addition: there is nothing to fold it into.
     assert _count(simple, layers.BatchNormalization) == 1
 
@@ -97,6 +99,38 @@ def test_batch_norm_is_kept_where_folding_would_change_the_output():
         assert _count(simple, norm) == 1, name
         x = np.random.default_rng(2).normal(size=(2, 6, 6, 4)).astype("float32")
         _same(model, simple, [x])
+
+
+@pytest.mark.parametrize("before", ["conv", "tanh", "two readers"])
+def test_relu_becomes_an_activation_where_it_can(before):
+    activation = "tanh" if before == "tanh" else None
+    inputs, x = _case(lambda x: x, activation=activation)
+    y = layers.ReLU()(x)
+    outputs = layers.Add()([x, y]) if before == "two readers" else y
+    _rectified(keras.Model(inputs, outputs), before == "conv")
+
+
+@pytest.mark.parametrize(
+    ("relu", "plain"),
+    [
+        (layers.Activation("relu"), True),
+        (layers.ReLU(max_value=0.5), False),
+        (layers.ReLU(negative_slope=0.1), False),
+        (layers.ReLU(threshold=0.2), False),
+        (layers.Activation("gelu"), False),
+    ],
+)
+def test_other_activations_stay(relu, plain):
+    relu = relu.__class__.from_config(relu.get_config())
+    _rectified(keras.Model(*_case(relu)), plain)
+
+
+def _rectified(model, expected):
+    model = networks.trained_like(model, 0)
+    simple = simplification.simplify(model)
+    assert _count(simple, simplification.Nothing) == expected
+    x = np.random.default_rng(2).normal(size=(2, 6, 6, 4)).astype("float32")
+    _same(model, simple, [x])
 
 
 def test_layers_called_twice_are_kept():
