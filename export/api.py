@@ -91,6 +91,8 @@ def export_generator(
     _check_choice("formats", formats, FORMATS)
     _check_choice("precisions", precisions, PRECISIONS)
     _check_sizes(batch_sizes)
+    if "litert" in formats:
+        litert.check_arguments(precisions, calibration_samples)
     if "onnx" in formats:
         onnx_file.check_available()
     target = pathlib.Path(output)

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from export import manifests, timed_calls
+from export.quiet import quiet
 from export.timed_calls import Call
 from export.timings import Timing
 
@@ -85,7 +86,8 @@ def _measure(
     turns: int,
     naive: bool,
 ) -> list[Timing]:
-    import tensorflow as tf
+    with quiet():  # TensorFlow says what it is on standard error
+        import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import pathlib
@@ -29,7 +30,15 @@ def check_target(
     Raises:
         FileExistsError: if there is something at `path` and `overwrite` is False, or
             it is no earlier export.
+        NotADirectoryError, PermissionError: if nothing can be written there.
     """
+    above = next(one for one in path.absolute().parents if one.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(
+            f"{path} can't be written: {above} is a file, not a folder."
+        )
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path} can't be written: no permission for {above}.")
     if not os.path.lexists(path):
         return
     empty = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
@@ -64,6 +73,9 @@ def replaced(
 
     Yields:
         A temporary folder beside `path`, so that moving it is one rename.
+
+    Raises:
+        OSError: as for `check_target`, and if the disk is full.
     """
     path = pathlib.Path(os.path.abspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,8 +97,23 @@ def replaced(
                 if old.exists():
                     old.rename(path)
                 raise
+        except Exception as error:
+            if not _is_full(error):
+                raise
+            raise OSError(
+                f"{path} can't be written: the disk is full. What was there is as it "
+                f"was. ({error})"
+            ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a disk, or the one with the temporary files, had no space left."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    # TensorFlow and a process of its own have no number, a text alone.
+    return os.strerror(errno.ENOSPC) in str(error)
 
 
 def _clear_up_after_killed(path: pathlib.Path) -> None:

@@ -15,6 +15,7 @@ from export import metadata, saved_model, signatures, simplification
 from export.errors import ConversionError
 from export.formats import PRECISIONS, signature_name
 from export.generators import Generator
+from export.layer_names import layer_of
 from export.quiet import quiet
 
 
@@ -44,17 +45,7 @@ def convert(
         ValueError: if an argument is out of its range.
         ConversionError: if the model has an op that LiteRT does not have built in.
     """
-    for precision in precisions:
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"`precisions` must be of {list(PRECISIONS)}. "
-                f"Received: precisions={precisions!r}"
-            )
-    if "int8-full" in precisions and calibration_samples < 1:
-        raise ValueError(
-            "`calibration_samples` must be 1 or more: int8-full takes latents to "
-            f"calibrate with. Received: calibration_samples={calibration_samples!r}"
-        )
+    check_arguments(precisions, calibration_samples)
     model = simplification.simplify(generator.model, phases=True)
     generator = dataclasses.replace(generator, model=model)
     functions = {
@@ -83,6 +74,21 @@ def convert(
             yield precision, metadata.embed(content, metadata.describe(generator))
 
 
+def check_arguments(precisions: Sequence[str], calibration_samples: int) -> None:
+    """Raises `ValueError` for arguments that `convert` can't do."""
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"`precisions` must be of {list(PRECISIONS)}. "
+                f"Received: precisions={precisions!r}"
+            )
+    if "int8-full" in precisions and calibration_samples < 1:
+        raise ValueError(
+            "`calibration_samples` must be 1 or more: int8-full takes latents to "
+            f"calibrate with. Received: calibration_samples={calibration_samples!r}"
+        )
+
+
 def _converter(path: pathlib.Path, keys: list[str], precision: str) -> Any:
     converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=keys)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -106,20 +112,12 @@ def _reason(message: str, generator: Generator) -> str:
     reasons = []
     for op in dict.fromkeys(ops):
         paths = re.findall(rf'"([^"@]*/{op.removeprefix("tf.")}\w*)@', message)
-        layers = dict.fromkeys(_layer(path, generator) or path for path in paths)
+        layers = dict.fromkeys(
+            layer_of(path, generator.model) or path for path in paths
+        )
         of = f" of layer {', '.join(map(repr, layers))}" if layers else ""
         reasons.append(f"LiteRT has no built-in op for {op}{of}")
     return "; ".join(reasons) + "."
-
-
-def _layer(path: str, generator: Generator) -> str | None:
-    """Returns the layer that the name of a graph's operation begins with."""
-    names = [layer.name for layer in generator.model.layers]
-    for part in path.split("/"):
-        for name in (part, re.sub(r"_\d+$", "", part)):
-            if name in names:
-                return name
-    return None
 
 
 def _calibration(

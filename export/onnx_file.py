@@ -6,10 +6,12 @@ import dataclasses
 import importlib
 import pathlib
 import warnings
+from typing import Any
 
 from export import simplification
 from export.errors import ConversionError
 from export.generators import Generator
+from export.layer_names import layer_of
 from export.quiet import quiet
 
 _REQUIRED = ("tf2onnx", "onnx", "onnxruntime")
@@ -52,15 +54,39 @@ def write(generator: Generator, path: pathlib.Path) -> None:
         raise ConversionError(
             f"{generator.source} can't be written as ONNX: {error}"
         ) from error
-    _name_output(path)
-
-
-def _name_output(path: pathlib.Path) -> None:
-    """Renames the output, which tf2onnx calls after a node of its graph."""
     import onnx
 
-    model = onnx.load(str(path))
-    graph = model.graph
+    converted = onnx.load(str(path))
+    _check_operators(converted.graph, generator)
+    _name_output(converted.graph)
+    onnx.checker.check_model(converted)
+    onnx.save(converted, str(path))
+
+
+def _check_operators(graph: Any, generator: Generator) -> None:
+    """Refuses operators of TensorFlow, which tf2onnx leaves where ONNX has none."""
+    import onnx
+
+    unknown = [
+        node
+        for node in graph.node
+        if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type)
+    ]
+    if not unknown:
+        return
+    reasons = [
+        f"ONNX has no operator for {node.op_type} of layer "
+        f"{(layer_of(node.name, generator.model) or node.name)!r}"
+        for node in unknown
+    ]
+    raise ConversionError(
+        f"{generator.source} can't be written as ONNX: "
+        f"{'; '.join(dict.fromkeys(reasons))}."
+    )
+
+
+def _name_output(graph: Any) -> None:
+    """Renames the output, which tf2onnx calls after a node of its graph."""
     old = graph.output[0].name
     for node in graph.node:
         for names in (node.input, node.output):
@@ -68,8 +94,3 @@ def _name_output(path: pathlib.Path) -> None:
                 if name == old:
                     names[index] = "images"
     graph.output[0].name = "images"
-    if any(node.op_type and node.domain not in ("", "ai.onnx") for node in graph.node):
-        foreign = sorted({node.op_type for node in graph.node if node.domain})
-        raise ConversionError(f"ONNX has no operator for {foreign}.")
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))

@@ -1,4 +1,4 @@
-"""Keeping the converter's own messages out of ours."""
+"""Keeping TensorFlow's own messages out of ours."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from collections.abc import Iterator
 def quiet() -> Iterator[None]:
     """Holds back what C++ code writes to standard error, and warnings.
 
-    TensorFlow's converter logs dozens of lines on each call whatever the log level
-    is, and nothing in them is for the user; an exception says what went wrong.
+    TensorFlow logs lines when it is imported, and its converter dozens on each call,
+    whatever the log level is. Nothing in them is for the user; an exception says what
+    went wrong.
     """
     try:
         sys.stderr.flush()

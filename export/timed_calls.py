@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from export import formats
+from export.quiet import quiet
 
 Call = Callable[[], Any]
 
@@ -70,11 +71,12 @@ def file_call(
         return lambda: session.run(None, inputs)
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(path, num_threads=threads)
     name = formats.signature_name("litert", size)
-    if name not in interpreter.get_signature_list():
-        return None
-    runner = interpreter.get_signature_runner(name)
+    with quiet():  # LiteRT says that it has a delegate
+        interpreter = Interpreter(path, num_threads=threads)
+        if name not in interpreter.get_signature_list():
+            return None
+        runner = interpreter.get_signature_runner(name)
     return lambda: runner(**inputs)
 
 
@@ -103,7 +105,6 @@ def plain_exports(generator: str, scratch: str) -> dict[str, str]:
     import tensorflow as tf
 
     from export import generators
-    from export.quiet import quiet
 
     model = generators.load(generator).model
     paths = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from export.quiet import quiet
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
@@ -12,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from export.discriminators import export_discriminator  # TensorFlow
+    with quiet():  # TensorFlow says what it is on standard error
+        from export.discriminators import export_discriminator
 
     export_discriminator(
         options.discriminator, options.output, options.overwrite, report=print

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from export.formats import FORMATS, PRECISIONS
+from export.quiet import quiet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from export.api import export_generator  # TensorFlow: not for --help
+    with quiet():  # TensorFlow says what it is on standard error
+        from export.api import export_generator
 
     export_generator(
         options.generator,
