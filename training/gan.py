@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import batches, draws, fast, losses, wiring
+from training import batches, centring, draws, fast, losses, wiring
 from training import gradient_penalty as penalties
 from training.gradient_penalty import GradientPenalty
 from training.losses import AdversarialLoss
@@ -183,6 +183,8 @@ class GAN(keras.Model):
         self.classifier_weights = tuple(classifier_weights)
         fast.use(self.generator, generator_optimizer)
         fast.use(self.discriminator, discriminator_optimizer)
+        if penalty is not None:
+            centring.use(self.discriminator)
         # Weights of an optimizer that isn't built are passed over when a file is read.
         with self.distribute_strategy.scope():
             generator_optimizer.build(self.generator.trainable_variables)
