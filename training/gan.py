@@ -9,10 +9,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import batches, centring, draws, fast, losses, wiring
+from training import (
+    batches,
+    centring,
+    compile_config,
+    draws,
+    fast,
+    losses,
+    strategies,
+    updates,
+    wiring,
+)
 from training import gradient_penalty as penalties
 from training.gradient_penalty import GradientPenalty
 from training.losses import AdversarialLoss
+from training.players import Players
 
 _DISCRIMINATOR_CALLS = ("auto", "joint", "separate")
 _GENERATED_TOGETHER = 64
@@ -114,6 +125,11 @@ class GAN(keras.Model):
         self.discriminator_call = discriminator_call
         self.seed = seed
         self._wiring = wiring.connect(generator, discriminator, latent_dim, num_classes)
+        joint = discriminator_call == "joint" or (
+            discriminator_call == "auto"
+            and not self._wiring.batch_norm_in_discriminator
+        )
+        self._players = Players(generator, discriminator, self._wiring, joint)
         # `fit` would otherwise call the model on images to build it.
         self.built = True
         self._generator_loss_tracker = keras.metrics.Mean(name="generator_loss")
@@ -243,16 +259,11 @@ class GAN(keras.Model):
             self._wiring.image_shape,
             self.num_classes,
         )
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        for name, size in (
-            ("batch_size", batch_size),
-            ("generator_batch_size", self.generator_batch_size or batch_size),
-        ):
-            if size % replicas:
-                raise ValueError(
-                    f"`{name}` must be a multiple of the number of replicas, "
-                    f"{replicas}. Received: {name}={size}"
-                )
+        strategies.check_shares(
+            self.distribute_strategy,
+            batch_size=batch_size,
+            generator_batch_size=self.generator_batch_size,
+        )
         with warnings.catch_warnings():
             if steps_per_epoch is None:
                 # Keras says so of every dataset whose length it can't know.
@@ -290,9 +301,7 @@ class GAN(keras.Model):
         made = []
         for start in range(0, count, _GENERATED_TOGETHER):
             part = slice(start, start + _GENERATED_TOGETHER)
-            inputs = self._generator_inputs(
-                latents[part], None if labels is None else labels[part]
-            )
+            inputs = latents[part] if labels is None else [latents[part], labels[part]]
             # Not by `predict`, which under a strategy is a job of all replicas.
             made.append(keras.ops.convert_to_numpy(self.generator(inputs)))
         return np.concatenate(made)
@@ -347,13 +356,18 @@ class GAN(keras.Model):
         with tf.control_dependencies([images]):
             step = tf.identity(self.generator_optimizer.iterations.value)
 
-        self._update_generator(draws.At(self.seed, step, 0), batch)
+        at = draws.At(self.seed, step, 0)
+        loss = updates.update_generator(self, self._players, at, batch)
+        self._generator_loss_tracker.update_state(loss)
         for i in range(steps):
-            self._update_discriminator(
+            loss = updates.update_discriminator(
+                self,
+                self._players,
                 draws.At(self.seed, step, i + 1),
                 draws.dealt(images, steps, i),
                 None if self.num_classes is None else draws.dealt(labels, steps, i),
             )
+            self._discriminator_loss_tracker.update_state(loss)
         return self._logs()
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -389,149 +403,13 @@ class GAN(keras.Model):
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Returns the arguments of `compile`, as JSON."""
-        if not self.compiled:
-            return None
-        penalty = self.gradient_penalty
-        return {
-            "generator_optimizer": keras.saving.serialize_keras_object(
-                self.generator_optimizer
-            ),
-            "discriminator_optimizer": keras.saving.serialize_keras_object(
-                self.discriminator_optimizer
-            ),
-            "loss": self.adversarial_loss.name,
-            "gradient_penalty": None if penalty is None else vars(penalty),
-            "classifier_weights": list(self.classifier_weights),
-            "run_eagerly": self.run_eagerly,
-            "steps_per_execution": self.steps_per_execution,
-            "jit_compile": self.jit_compile,
-        }
+        return compile_config.of(self) if self.compiled else None
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles with what `get_compile_config` returned."""
-        config = dict(config)
-        for name in ("generator_optimizer", "discriminator_optimizer"):
-            config[name] = keras.saving.deserialize_keras_object(config[name])
-        if config["gradient_penalty"] is not None:
-            config["gradient_penalty"] = GradientPenalty(**config["gradient_penalty"])
-        self.compile(**config)
+        self.compile(**compile_config.arguments(config))
 
-    # The two updates.
-
-    def _update_generator(self, at: draws.At, batch: int) -> None:
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if self.generator_batch_size is not None:
-            batch = self.generator_batch_size // replicas
-        latents, labels = self._draw(at, batch)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            _watch(tape, self.generator)
-            fake = self._generate(latents, labels)
-            logits, class_logits = self._discriminate(fake, labels)
-            loss = self.adversarial_loss.generator(logits)
-            if class_logits is not None:
-                weight = self.classifier_weights[1]
-                loss += weight * _cross_entropy(labels, class_logits)
-            loss += _added_losses(self.generator)
-            scaled = self.generator_optimizer.scale_loss(loss / replicas)
-        _apply(tape, scaled, self.generator, self.generator_optimizer)
-        self._generator_loss_tracker.update_state(loss)
-
-    def _update_discriminator(
-        self, at: draws.At, real: tf.Tensor, labels: tf.Tensor | None
-    ) -> None:
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        latents, fake_labels = self._draw(at, real.shape[0])
-        fake = self._generate(latents, fake_labels)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            _watch(tape, self.discriminator)
-            real_logits, fake_logits, class_logits = self._discriminate_both(
-                real, labels, fake, fake_labels
-            )
-            loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
-            if class_logits is not None:
-                weight = self.classifier_weights[0]
-                loss += weight * _cross_entropy(labels, class_logits)
-            # Read before the penalty's call of D, which would replace them.
-            loss += _added_losses(self.discriminator)
-            if self.gradient_penalty is not None:
-                mix = self._share(lambda total: draws.mix(at, total), real.shape[0])
-                # With classes, the interpolated images count as of the real class.
-                loss += self.gradient_penalty(
-                    lambda images: self._discriminate(images, labels)[0],
-                    real,
-                    fake,
-                    mix,
-                )
-            scaled = self.discriminator_optimizer.scale_loss(loss / replicas)
-        _apply(tape, scaled, self.discriminator, self.discriminator_optimizer)
-        self._discriminator_loss_tracker.update_state(loss)
-
-    # Inputs and outputs of the networks.
-
-    def _draw(self, at: draws.At, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
-        latents = self._share(
-            lambda total: draws.latents(at, total, self.latent_dim), count
-        )
-        if self.num_classes is None:
-            return latents, None
-        labels = self._share(
-            lambda total: draws.labels(at, total, self.num_classes), count
-        )
-        return latents, labels
-
-    def _share(self, draw: Any, count: int) -> tf.Tensor:
-        """Returns this replica's `count` rows of what is drawn for all replicas."""
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        drawn = draw(count * replicas)
-        if replicas == 1:
-            return drawn
-        context = tf.distribute.get_replica_context()
-        start = tf.cast(context.replica_id_in_sync_group, tf.int32) * count
-        begin = [start] + [0] * (len(drawn.shape) - 1)
-        return tf.slice(drawn, begin, [count, *drawn.shape[1:]])
-
-    def _generator_inputs(self, latents: Any, labels: Any) -> Any:
-        return latents if self.num_classes is None else [latents, labels]
-
-    def _generate(self, latents: tf.Tensor, labels: Any) -> tf.Tensor:
-        images = self.generator(self._generator_inputs(latents, labels), training=True)
-        return tf.cast(images, tf.float32)
-
-    def _discriminate(self, images: tf.Tensor, labels: Any) -> tuple[Any, Any]:
-        inputs = [images, labels] if self._wiring.discriminator_takes_labels else images
-        logits, class_logits = wiring.split(self.discriminator(inputs, training=True))
-        logits = tf.cast(logits, tf.float32)
-        if class_logits is not None:
-            class_logits = tf.cast(class_logits, tf.float32)
-        return logits, class_logits
-
-    def _discriminate_both(
-        self, real: tf.Tensor, labels: Any, fake: tf.Tensor, fake_labels: Any
-    ) -> tuple[tf.Tensor, tf.Tensor, Any]:
-        """Returns D's logits of real and of generated images, and the real's classes.
-
-        A weight regularizer's loss counts once either way: `losses` are read once.
-        """
-        joint = self.discriminator_call == "joint" or (
-            self.discriminator_call == "auto"
-            and not self._wiring.batch_norm_in_discriminator
-        )
-        if not joint:
-            fake_logits, _ = self._discriminate(fake, fake_labels)
-            real_logits, class_logits = self._discriminate(real, labels)
-            return real_logits, fake_logits, class_logits
-        both_labels = None
-        if labels is not None:
-            labels = tf.cast(tf.reshape(labels, [-1]), tf.int32)
-            both_labels = tf.concat([labels, fake_labels], axis=0)
-        real = tf.cast(real, tf.float32)
-        logits, class_logits = self._discriminate(
-            tf.concat([real, fake], axis=0), both_labels
-        )
-        count = real.shape[0]
-        if class_logits is not None:
-            class_logits = class_logits[:count]
-        return logits[:count], logits[count:], class_logits
+    # What depends on the strategy.
 
     def _accelerated(self) -> bool:
         devices = {device.device_type for device in tf.config.list_physical_devices()}
@@ -555,32 +433,3 @@ def _check_count(name: str, value: Any) -> None:
         raise ValueError(
             f"`{name}` must be an integer of 1 or more. Received: {name}={value!r}"
         )
-
-
-def _watch(tape: tf.GradientTape, network: keras.Model) -> None:
-    for variable in network.trainable_variables:
-        tape.watch(variable.value)
-
-
-def _apply(
-    tape: tf.GradientTape,
-    loss: tf.Tensor,
-    network: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-) -> None:
-    variables = network.trainable_variables
-    gradients = tape.gradient(loss, [variable.value for variable in variables])
-    optimizer.apply(gradients, variables)
-
-
-def _added_losses(network: keras.Model) -> tf.Tensor | float:
-    added = network.losses
-    return tf.add_n([tf.cast(loss, tf.float32) for loss in added]) if added else 0.0
-
-
-def _cross_entropy(labels: tf.Tensor, class_logits: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.reshape(labels, [-1]), class_logits
-        )
-    )
