@@ -35,6 +35,9 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
             f"{preset.data!r} has none."
         )
     classes = source.num_classes if conditional else None
+    last_width = {}
+    if preset.last_width_multiplier is not None:
+        last_width["last_width_multiplier"] = preset.last_width_multiplier
     # The weights' start values have no seeds of their own.
     keras.utils.set_random_seed(preset.seed)
     with _dtype_policy(preset.precision):
@@ -51,6 +54,7 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
             width_multiplier=preset.width_multiplier,
             num_classes=classes,
             conditioning=preset.conditioning,
+            **last_width,
         )
     # A resolved preset has the setting's number.
     updates = preset.discriminator_steps or 1

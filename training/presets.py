@@ -58,6 +58,9 @@ class Preset:
         None, "how labels enter D: none, projection, concat or auxiliary"
     )
     width_multiplier: float = _option(1.0, "multiplies the channels of hidden layers")
+    last_width_multiplier: float | None = _option(
+        None, "besides, multiplies those of D's last convolution or block; none: 1"
+    )
     latent_dim: int = _option(128, "length of the latent vectors")
     batch_size: int = _option(64, "real images in an update of D, over all devices")
     generator_batch_size: int | None = _option(
@@ -83,11 +86,8 @@ class Preset:
     seed: int = _option(0, "seed of weights, latents and the order of the images")
 
     def __post_init__(self) -> None:
-        if self.setting not in SETTINGS:
-            raise ValueError(
-                f"`setting` must be one of {list(SETTINGS)}. "
-                f"Received: setting={self.setting!r}"
-            )
+        if not isinstance(self.setting, str) or self.setting not in SETTINGS:
+            raise _out_of_range("setting", f"one of {list(SETTINGS)}", self.setting)
 
     def resolved(self) -> Preset:
         """Returns this with the setting's numbers where fields leave them to it.
@@ -105,32 +105,50 @@ class Preset:
         return full
 
     def check(self) -> None:
-        """Raises a ValueError if a number is out of its range."""
+        """Raises a ValueError if a field is out of its range.
+
+        Whether there is a network, loss and so on of a name is for those to say that
+        have them: `training.building.check_names`.
+        """
         counts = ("image_size", "latent_dim", "batch_size", "discriminator_steps")
         for name in (*counts, "generator_batch_size", "steps"):
             value = getattr(self, name)
             if value is None and name == "generator_batch_size":
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not _is_whole(value) or value < 1:
                 raise _out_of_range(name, "an integer of 1 or more", value)
-        ranges = {
-            "learning_rate": (self.learning_rate, 0, 10, "in (0, 10]"),
-            "width_multiplier": (self.width_multiplier, 0, 64, "in (0, 64]"),
+        highest = {
+            "learning_rate": 10,
+            "width_multiplier": 64,
+            "last_width_multiplier": 64,
         }
-        for name, (value, low, high, text) in ranges.items():
-            if not (value is not None and low < value <= high):
-                raise _out_of_range(name, text, value)
+        for name, high in highest.items():
+            value = getattr(self, name)
+            if value is None and name == "last_width_multiplier":
+                continue
+            if not _is_number(value) or not 0 < value <= high:
+                raise _out_of_range(name, f"in (0, {high}]", value)
         for name in ("beta_1", "beta_2", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise _out_of_range(name, "in [0, 1)", getattr(self, name))
-        if not 0 <= self.gradient_penalty < float("inf"):
-            raise _out_of_range("gradient_penalty", "0 or more", self.gradient_penalty)
-        if not 0 <= self.decay_steps <= self.steps:
+            value = getattr(self, name)
+            if not _is_number(value) or not 0 <= value < 1:
+                raise _out_of_range(name, "in [0, 1)", value)
+        penalty = self.gradient_penalty
+        if not _is_number(penalty) or not 0 <= penalty < float("inf"):
+            raise _out_of_range("gradient_penalty", "0 or more", penalty)
+        if not _is_whole(self.decay_steps) or not 0 <= self.decay_steps <= self.steps:
             raise _out_of_range(
                 "decay_steps", f"between 0 and `steps` ({self.steps})", self.decay_steps
             )
-        if not 0 <= self.seed < 2**31:
+        if not _is_whole(self.seed) or not 0 <= self.seed < 2**31:
             raise _out_of_range("seed", "in [0, 2³¹)", self.seed)
+        for name in ("data", "network", "normalizer", "loss", "conditioning"):
+            value = getattr(self, name)
+            if value is None and name == "conditioning":
+                continue
+            if not isinstance(value, str) or not value:
+                raise _out_of_range(name, "a name", value)
+        if not isinstance(self.synchronized, bool):
+            raise _out_of_range("synchronized", "a bool", self.synchronized)
         if self.precision not in ("float32", "mixed_bfloat16"):
             raise _out_of_range(
                 "precision", "'float32' or 'mixed_bfloat16'", self.precision
@@ -139,6 +157,14 @@ class Preset:
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields as plain JSON."""
         return dataclasses.asdict(self)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _out_of_range(name: str, wanted: str, value: Any) -> ValueError:

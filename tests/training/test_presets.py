@@ -81,6 +81,7 @@ def test_fields_override_the_setting():
         ({"learning_rate": 0.0}, "`learning_rate`"),
         ({"learning_rate": float("nan")}, "`learning_rate`"),
         ({"width_multiplier": -1.0}, "`width_multiplier`"),
+        ({"last_width_multiplier": 0.0}, "`last_width_multiplier`"),
         ({"beta_1": 1.0}, r"`beta_1` must be in \[0, 1\)"),
         ({"gradient_penalty": -10.0}, "`gradient_penalty`"),
         ({"ema": 1.0}, "`ema`"),

@@ -4,60 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 
-from training.evaluation.cache import default_cache_folder
-from training.evaluation.choice import choose_extractor
-from training.evaluation.evaluate import Evaluation
-from training.evaluation.progress import Countdown
-from training.evaluation.protocol import PROTOCOLS, Protocol
-from training.evaluation.real_images import optional_source, scored_source
+from training.commands import scoring
+from training.evaluation.real_images import optional_source
 from training.evaluation.reports import Report, save_report
 from training.run_folder import RunFolder
-
-_OVERRIDES = {
-    "n_real": "real images",
-    "n_fake": "generated images for all but the Inception score",
-    "splits": "parts of the Inception score",
-    "split_size": "generated images in each part",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
     parser.add_argument("run", metavar="RUN", help="the run's folder")
-    parser.add_argument(
-        "--extractor",
-        default="auto",
-        help="inception, classifier, the path of a Keras model, or auto: inception "
-        "if --inception is given, else classifier",
-    )
-    parser.add_argument(
-        "--inception",
-        type=Path,
-        metavar="FILE",
-        help="the 2015 Inception network: torch-fidelity's .pth, the frozen .pb, or a "
-        "SavedModel's folder",
-    )
-    parser.add_argument(
-        "--protocol",
-        choices=sorted(PROTOCOLS),
-        default="paper",
-        help="paper: 10 × 5000 images for IS, 10000 test against 5000 generated "
-        "images for FID; 50k: 50000 of each, the real ones from training",
-    )
-    for field, text in _OVERRIDES.items():
-        parser.add_argument(
-            "--" + field.replace("_", "-"),
-            type=int,
-            default=argparse.SUPPRESS,
-            help=f"{text}, in place of the protocol's",
-        )
-    parser.add_argument(
-        "--split",
-        default=argparse.SUPPRESS,
-        help="the real images' split, in place of the protocol's",
-    )
+    scoring.add_options(parser)
     parser.add_argument(
         "--weights",
         choices=("last", "ema", "best", "ema-best"),
@@ -79,45 +36,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the latents")
     parser.add_argument("--batch-size", type=int, default=64, help="images a call")
-    parser.add_argument(
-        "--classifier-seed", type=int, default=0, help="seed of the classifier"
-    )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=default_cache_folder(),
-        help="folder of classifiers and real images' features",
-    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     folder = RunFolder(arguments.run)
-    protocol = _protocol(arguments)
-    real = scored_source(folder, protocol.split)
-    if real.split != protocol.split:
-        print(f"The data has no split {protocol.split!r}; {real.split!r} is taken.")
-    others = None
-    if not arguments.no_baseline:
-        others = optional_source(folder, "train" if real.split != "train" else "test")
-    evaluation = Evaluation(
-        extractor=choose_extractor(
-            folder,
-            arguments.extractor,
-            arguments.inception,
-            arguments.cache,
-            arguments.classifier_seed,
-        ),
-        protocol=protocol,
-        real=real,
-        others=others,
+    evaluation = scoring.create_evaluation(
+        arguments,
+        folder,
         intra=arguments.intra,
         intra_real=optional_source(folder, "train") if arguments.intra else None,
         seed=arguments.seed,
         batch_size=arguments.batch_size,
-        cache=arguments.cache,
-        progress=Countdown,
     )
+    real, wanted = evaluation.real, evaluation.protocol.split
+    if real.split != wanted:
+        print(f"The data has no split {wanted!r}; {real.split!r} is taken.")
+    if not arguments.no_baseline:
+        others = scoring.other_images(folder, real)
+        evaluation = dataclasses.replace(evaluation, others=others)
     report = evaluation.score_run(folder, arguments.weights)
     path = save_report(folder, report)
     print(table(report))
@@ -146,16 +83,3 @@ def table(report: Report) -> str:
         + ", ".join(f"{name} {version}" for name, version in report.versions.items())
     )
     return "\n".join(lines)
-
-
-def _protocol(arguments: argparse.Namespace) -> Protocol:
-    given = {
-        field: value
-        for field, value in vars(arguments).items()
-        if field in (*_OVERRIDES, "split")
-    }
-    protocol = PROTOCOLS[arguments.protocol]
-    if given:
-        changed = "-".join(f"{field}={given[field]}" for field in sorted(given))
-        given["name"] = f"{protocol.name}-{changed}".replace("/", "_")
-    return dataclasses.replace(protocol, **given)

@@ -6,10 +6,16 @@ import argparse
 import dataclasses
 import types
 import typing
+from collections.abc import Collection
 from typing import Any
 
 
-def add_options(parser: argparse._ActionsContainer, kind: type) -> None:
+def add_options(
+    parser: argparse._ActionsContainer,
+    kind: type,
+    defaults: Any = None,
+    without: Collection[str] = (),
+) -> None:
     """Adds an option for each field of a dataclass that has a help text.
 
     What is not given on the command line is absent from the parsed arguments, so that
@@ -18,17 +24,22 @@ def add_options(parser: argparse._ActionsContainer, kind: type) -> None:
     Args:
         parser: gets the options.
         kind: the dataclass; fields with `metadata["help"]` count.
+        defaults: one whose values the help names as the defaults; None: the fields'.
+        without: names of fields that get no option.
     """
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
-        if "help" in field.metadata:
+        if "help" in field.metadata and field.name not in without:
+            default = (
+                field.default if defaults is None else getattr(defaults, field.name)
+            )
             parser.add_argument(
                 "--" + field.name.replace("_", "-"),
                 dest=field.name,
                 type=_parser_of(hints[field.name]),
                 default=argparse.SUPPRESS,
                 metavar=field.name.upper(),
-                help=f"{field.metadata['help']} (default: {_shown(field.default)})",
+                help=f"{field.metadata['help']} (default: {_shown(default)})",
             )
 
 
