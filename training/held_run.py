@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from training.checkpoints import Checkpoint, Checkpoints
 from training.finiteness import Guard, NonFiniteError
 from training.gan import GAN
 from training.interruption import Interruption
+from training.measurements import Measure, Measurement
 from training.presets import Preset
 from training.progress import ProgressLine
 from training.run_folder import RunFolder
@@ -56,6 +57,7 @@ class HeldRun:
     strategy: tf.distribute.Strategy
     interruption: Interruption
     say: Callable[[str], None]
+    measurements: Sequence[Measurement] = ()
 
     def __post_init__(self) -> None:
         self.checkpoints = Checkpoints(self.folder.checkpoints, self.options.keep)
@@ -198,6 +200,7 @@ class HeldRun:
                     folder, writer, options.sample_every, last, options.samples
                 )
             )
+            around += [Measure(folder, writer, one, last) for one in self.measurements]
             if options.spectra_every is not None:
                 around.append(
                     Spectra(folder.spectra, options.spectra_every, writer, last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from training.disk import full_disk_explained
 from training.held_run import HeldRun, RunResult
 from training.interruption import Interruption
 from training.lock import RunLock
+from training.measurements import Measurement
 from training.presets import Preset
 from training.run_folder import RunFolder
 from training.run_options import RunOptions
@@ -32,6 +33,7 @@ def fit(
     options: RunOptions | None = None,
     source: Any = None,
     say: Callable[[str], None] = print,
+    measurements: Sequence[Measurement] = (),
 ) -> RunResult:
     """Trains a preset in a folder, or carries on with what the folder holds.
 
@@ -42,6 +44,7 @@ def fit(
         options: how.
         source: the images, of `training.data.load`; None loads `preset.data`.
         say: gets a line of text now and then, in the chief alone.
+        measurements: what else to write to the run's metrics as it trains.
 
     Returns:
         How it ended. After Ctrl-C or SIGTERM a checkpoint was written, and the next
@@ -93,7 +96,16 @@ def fit(
             folder.open(config)
         # Workers read the checkpoint when the chief has made the folder ready.
         strategies.agreed(strategy, True)
-        run = HeldRun(folder, preset, options, source, strategy, interruption, say)
+        run = HeldRun(
+            folder,
+            preset,
+            options,
+            source,
+            strategy,
+            interruption,
+            say,
+            measurements,
+        )
         return run.finish(gan)
 
 
