@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 
 from training.experiments import EXPERIMENTS
+from training.experiments.grid import StoppedError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds a parser for each experiment."""
     names = parser.add_subparsers(dest="experiment", required=True, metavar="NAME")
     for name, text in EXPERIMENTS.items():
-        module = importlib.import_module(f"training.experiments.{name}")
+        module = importlib.import_module(
+            f"training.experiments.{name.replace('-', '_')}"
+        )
         sub = names.add_parser(
             name,
             help=text,
@@ -25,4 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Runs the experiment that was named."""
-    return arguments.run_experiment(arguments)
+    try:
+        return arguments.run_experiment(arguments)
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import functools
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,25 +12,27 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from training import runs
-from training.data import load, make_dataset
+from training.data import load
+from training.experiments import methods as known
+from training.experiments.timing import seconds_per_update
 from training.files import replacing, write_json
 from training.presets import Preset
 from training.run_folder import RunFolder
 
 # What each method changes in the same base: standard loss, setting C. Frobenius
 # normalization and layer norm are in the paper's appendix and table 2.
-METHODS: dict[str, dict[str, Any]] = {
-    "spectral": {"normalizer": "spectral"},
-    "spectral-hinge": {"normalizer": "spectral", "loss": "hinge"},
-    "wgan-gp": {"normalizer": "none", "loss": "wasserstein", "gradient_penalty": 10.0},
-    "gan-gp": {"normalizer": "none", "gradient_penalty": 10.0},
-    "weight-clipping": {"normalizer": "weight-clipping"},
-    "weight-norm": {"normalizer": "weight-norm"},
-    "batch-norm": {"normalizer": "batch-norm"},
-    "layer-norm": {"normalizer": "layer-norm"},
-    "orthonormal": {"normalizer": "orthonormal"},
-    "frobenius": {"normalizer": "frobenius"},
-}
+METHODS = (
+    "spectral",
+    "spectral-hinge",
+    "wgan-gp",
+    "gan-gp",
+    "weight-clipping",
+    "weight-norm",
+    "batch-norm",
+    "layer-norm",
+    "orthonormal",
+    "frobenius",
+)
 
 _SHOWN = 5  # rows and columns of samples a method in the picture
 
@@ -118,9 +117,7 @@ def compare(
         )
     if source is None:
         source = load(base.data, image_size=base.image_size)
-    presets = {
-        name: dataclasses.replace(base, **METHODS[name]).resolved() for name in methods
-    }
+    presets = {name: known.apply(base, name).resolved() for name in methods}
     folders = {}
     for name, preset in presets.items():
         say(f"{name}:")
@@ -132,7 +129,7 @@ def compare(
             )
         folders[name] = result.folder
     draw(folders, output / "comparison.png")
-    times = _times(presets, source, rounds)
+    times = seconds_per_update(presets, source, rounds)
     first = times[methods[0]]
     table = [
         {
@@ -184,24 +181,3 @@ def _corner(folder: RunFolder) -> np.ndarray:
         pixels = np.asarray(picture)
     side = folder.config()["data"]["image_shape"][0] + 2  # the grid's gap
     return pixels[: _SHOWN * side - 2, : _SHOWN * side - 2]
-
-
-def _times(
-    presets: dict[str, Preset], source: Any, rounds: int
-) -> dict[str, np.ndarray]:
-    """Returns the seconds of each update of each method, taken in turns."""
-    steps = {}
-    for name, preset in presets.items():
-        gan = runs.create_gan(preset, source, runs.RunOptions())
-        size = preset.batch_size * gan.discriminator_steps
-        element = next(iter(make_dataset(source, batch_size=size, seed=preset.seed)))
-        batch = element if isinstance(element, tuple) else (element,)
-        gan.train_on_batch(*batch)  # traces the step
-        steps[name] = functools.partial(gan.train_on_batch, *batch)
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
-    return {name: np.array(taken) for name, taken in times.items()}
