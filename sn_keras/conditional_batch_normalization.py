@@ -178,7 +178,11 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         dtype = keras.backend.standardize_dtype(labels.dtype)
         shape = tuple(labels.shape)
         if "int" in dtype and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
-            return ops.take(rows, ops.reshape(labels, (-1,)), axis=0)
+            labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
+            # `take` counts negative ones from the end, and −1 is what data sets mark
+            # unlabelled images with.
+            outside = ops.full_like(labels, self.num_classes)
+            return ops.take(rows, ops.where(labels < 0, outside, labels), axis=0)
         if "float" in dtype and len(shape) == 2 and shape[1] == self.num_classes:
             return ops.matmul(ops.cast(labels, self._state_dtype), rows)
         raise ValueError(

@@ -200,7 +200,8 @@ def find_kernels(layer: keras.layers.Layer) -> list[Kernel]:
         A list with one `Kernel` or more, each variable once.
 
     Raises:
-        ValueError: if there is no kernel; if there is a trainable weight that looks
+        ValueError: if there is no kernel, or one without entries; if there is a
+            trainable weight that looks
             like one but is not known as one; if a layer is quantised, has LoRA
             enabled or is rematerialised.
     """
@@ -213,6 +214,12 @@ def find_kernels(layer: keras.layers.Layer) -> list[Kernel]:
                 continue
             if any(kernel.variable is variable for kernel in kernels):
                 continue
+            if 0 in tuple(variable.shape):
+                raise ValueError(
+                    f"`layer` {owner.name!r} ({type(owner).__name__}) must have a "
+                    "kernel with entries. Received: one of shape "
+                    f"{tuple(variable.shape)}"
+                )
             rank = len(variable.shape)
             axes = axes(owner) if callable(axes) else axes
             axes = tuple(sorted(axis % rank for axis in axes))

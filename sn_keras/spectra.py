@@ -103,7 +103,6 @@ _UNIT_LAYERS = (
     keras.layers.Reshape,
     keras.layers.Permute,
     keras.layers.Dropout,
-    keras.layers.ReLU,
     keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalMaxPooling2D,
     keras.layers.ZeroPadding2D,
@@ -115,6 +114,9 @@ _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
 def _layer_bound(layer: keras.layers.Layer, values: dict[int, Any]) -> float:
     if isinstance(layer, keras.layers.LeakyReLU):
+        return max(1.0, abs(float(layer.negative_slope)))
+    # One with a threshold above 0 jumps there.
+    if isinstance(layer, keras.layers.ReLU) and not layer.threshold > 0:
         return max(1.0, abs(float(layer.negative_slope)))
     if isinstance(layer, (keras.layers.Activation, *_UNIT_LAYERS)):
         return 1.0

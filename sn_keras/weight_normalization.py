@@ -43,11 +43,11 @@ class WeightNormalization(NormDivision):
     Source: Salimans and Kingma, "Weight Normalization", NeurIPS 2016,
     https://arxiv.org/abs/1602.07868; without the multiplier Miyato et al. 2018,
     section 4. Where we deviate: `γ` starts as the norms of the rows rather than from
-    data. Rows shorter than 1e-19 count as zero: their squares vanish in float32.
+    data.
     """
 
     def norm(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
-        return _safe_sqrt(ops.sum(ops.square(kernel.matrix_t(value)), axis=0))
+        return _length(kernel.matrix_t(value), axis=0)
 
     def gamma_shape(self, kernel: Kernel) -> tuple[int, ...]:
         return (kernel.d_out,)
@@ -87,15 +87,23 @@ class FrobeniusNormalization(NormDivision):
     """
 
     def norm(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
-        return _safe_sqrt(ops.sum(ops.square(value)))
+        return _length(value)
 
     def initial_gamma(self, kernel: Kernel, value: Any) -> Any:
         return self.norm(0, kernel, value, training=False)
 
 
-def _safe_sqrt(x: Any) -> Any:
+def _length(x: Any, axis: int | None = None) -> Any:
+    """Returns the Euclidean norm along an axis, or of the whole tensor."""
+    # Over the largest entry, or else the squares of numbers below 1e-19 vanish in
+    # float32 and those of numbers above 1e19 are infinite. It takes no part in the
+    # gradient: the length does not depend on what it is measured in.
+    largest = ops.stop_gradient(ops.max(ops.abs(x), axis=axis, keepdims=True))
+    largest = ops.where(ops.equal(largest, 0), ops.ones_like(largest), largest)
+    squares = ops.sum(ops.square(x / largest), axis=axis)
     # The gradient of sqrt at zero is infinite, and infinity times the zero gradient
     # of a row of zeros is NaN.
-    is_zero = ops.equal(x, 0)
-    root = ops.sqrt(ops.where(is_zero, ops.ones_like(x), x))
-    return ops.where(is_zero, ops.zeros_like(x), root)
+    is_zero = ops.equal(squares, 0)
+    root = ops.sqrt(ops.where(is_zero, ops.ones_like(squares), squares))
+    root = ops.where(is_zero, ops.zeros_like(root), root)
+    return root * ops.reshape(largest, root.shape)

@@ -110,6 +110,8 @@ def test_a_one_hot_weighting_is_the_integer_and_weights_mix_rows():
     y = numpy(layer(x, labels))
     np.testing.assert_allclose(numpy(layer(x, one_hot)), y, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(numpy(layer(x, labels[:, None])), y)
+    for dtype in ("int64", "uint8"):
+        np.testing.assert_array_equal(numpy(layer(x, labels.astype(dtype))), y)
 
     weights = np.tile(np.float32([0.25, 0.75, 0.0]), (len(x), 1))
     zeros, ones = np.zeros_like(labels), np.ones_like(labels)
@@ -252,7 +254,7 @@ def test_bad_input_shapes_are_named(shape):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.gather on the CPU checks"
 )
-@pytest.mark.parametrize("label", [CLASSES, 99])
+@pytest.mark.parametrize("label", [CLASSES, 99, -1])
 def test_labels_out_of_range_are_an_error(label):
     x, _ = data(4, 4, 5)
     with pytest.raises(Exception, match="not in"):

@@ -57,6 +57,11 @@ def test_no_kernel(layer):
         SpectralNormalization(layer)(X)
 
 
+def test_a_kernel_without_entries():
+    with pytest.raises(ValueError, match=r"with entries. Received: .*\(0, 2\)"):
+        SpectralNormalization(layers.Dense(2)).build((None, 0))
+
+
 class Unknown(layers.Layer):
     """A dense layer with a matrix of an unknown name besides its kernel."""
 

@@ -95,6 +95,11 @@ def test_the_bound_of_a_chain_is_the_product():
     assert lipschitz_bound(model) == pytest.approx(first / 4 * 2 * last)
 
 
+@pytest.mark.parametrize(("slope", "bound"), [(0.0, 1.0), (0.2, 1.0), (3.0, 3.0)])
+def test_the_bound_of_a_relu_is_its_steepest_slope(slope, bound):
+    assert lipschitz_bound(layers.ReLU(negative_slope=slope)) == bound
+
+
 def test_models_without_a_known_bound_are_refused():
     inputs = keras.Input((4,))
     branches = layers.Add()([layers.Dense(4)(inputs), inputs])
@@ -102,6 +107,8 @@ def test_models_without_a_known_bound_are_refused():
         lipschitz_bound(keras.Model(inputs, branches))
     with pytest.raises(ValueError, match="not known.*BatchNormalization"):
         lipschitz_bound(keras.Sequential([inputs, layers.BatchNormalization()]))
+    with pytest.raises(ValueError, match="not known.*ReLU"):  # it jumps from 0 to 1
+        lipschitz_bound(layers.ReLU(threshold=1.0))
     with pytest.raises(ValueError, match="activation 'softsign'"):
         lipschitz_bound(keras.Sequential([inputs, layers.Dense(1, "softsign")]))
 
