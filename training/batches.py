@@ -79,7 +79,7 @@ def _from_array(
     images = np.asarray(x)
     labels = None if y is None else np.asarray(y)
     _check_images(images, image_shape)
-    _check_labels(labels, len(images), num_classes)
+    _check_labels("`y`", labels, len(images), num_classes)
     count = group * batch_size
     if len(images) < count:
         raise ValueError(
@@ -122,7 +122,8 @@ def _from_dataset(
     flat = tf.nest.flatten(first)
     images = np.asarray(flat[0])
     _check_images(images, image_shape)
-    _check_labels(np.asarray(flat[1]) if labelled else None, len(images), num_classes)
+    labels = np.asarray(flat[1]) if labelled else None
+    _check_labels("The labels of `x`", labels, len(images), num_classes)
 
     dataset = dataset.map(unpack, num_parallel_calls=tf.data.AUTOTUNE)
     batch_size = batch_size or len(images)
@@ -134,6 +135,23 @@ def _from_dataset(
     elif size != count:
         dataset = dataset.rebatch(count, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE), batch_size
+
+
+def given_labels(labels: Any, count: int, num_classes: int | None) -> tf.Tensor:
+    """Returns the labels that `GAN.generate` was given.
+
+    Raises:
+        ValueError: if they are not `count` integers in `[0, num_classes)`, or there
+            are no classes.
+    """
+    if num_classes is None:
+        raise ValueError(
+            "`labels` must be None for a GAN without classes. "
+            f"Received: labels={labels!r}"
+        )
+    found = np.asarray(labels)
+    _check_labels("`labels`", found, count, num_classes)
+    return tf.constant(found.reshape(count), tf.int32)
 
 
 def _join(*parts: tf.Tensor) -> Any:
@@ -148,24 +166,29 @@ def _join(*parts: tf.Tensor) -> Any:
 def _check_images(images: np.ndarray, image_shape: tuple[int | None, ...]) -> None:
     wanted = ("batch", *image_shape)
     shape = images.shape
-    if len(shape) != len(wanted) or any(
-        size is not None and size != got
-        for size, got in zip(image_shape, shape[1:], strict=True)
+    if (
+        len(shape) != len(wanted)
+        or 0 in shape
+        or any(
+            size is not None and size != got
+            for size, got in zip(image_shape, shape[1:], strict=True)
+        )
     ):
         raise ValueError(
-            "Images must have the shape that the discriminator takes, "
+            "`x` must have the shape that the discriminator takes, "
             f"({', '.join(str(size) for size in wanted)}). "
             f"Received: x of shape {shape}"
         )
-    if images.dtype.kind in "iub":
+    # Bytes, counts, texts and what else there is. NumPy has no kind for bfloat16.
+    if images.dtype.kind != "f" and images.dtype.name != "bfloat16":
         raise ValueError(
-            "Images must be floats in [−1, 1], such as `x / 127.5 - 1`. "
+            "`x` must be floats in [−1, 1], such as `x / 127.5 - 1`. "
             f"Received: x of dtype {images.dtype.name}"
         )
     low, high = float(images.min()), float(images.max())
     if not (low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE):
         raise ValueError(
-            "Images must lie in [−1, 1], such as `x / 127.5 - 1` for values from 0 to "
+            "`x` must lie in [−1, 1], such as `x / 127.5 - 1` for values from 0 to "
             f"255. Received: x with values from {low:g} to {high:g}"
         )
     if low >= 0 and high > 0.5:
@@ -177,7 +200,7 @@ def _check_images(images: np.ndarray, image_shape: tuple[int | None, ...]) -> No
 
 
 def _check_labels(
-    labels: np.ndarray | None, count: int, num_classes: int | None
+    what: str, labels: np.ndarray | None, count: int, num_classes: int | None
 ) -> None:
     if num_classes is None:
         return
@@ -188,11 +211,11 @@ def _check_labels(
         )
     if labels.dtype.kind not in "iu" or labels.shape not in ((count,), (count, 1)):
         raise ValueError(
-            f"Labels must be integers of shape ({count},). "
+            f"{what} must be integers of shape ({count},). "
             f"Received: labels of dtype {labels.dtype.name} and shape {labels.shape}"
         )
     if labels.min() < 0 or labels.max() >= num_classes:
         raise ValueError(
-            f"Labels must lie in [0, {num_classes}), as `num_classes` says. "
+            f"{what} must lie in [0, {num_classes}), as `num_classes` says. "
             f"Received: labels from {labels.min()} to {labels.max()}"
         )

@@ -1,7 +1,11 @@
-"""What a GAN was compiled with, as JSON and back: a saved GAN trains on when loaded."""
+"""What a GAN is compiled with: checked, and as JSON and back.
+
+A saved GAN trains on when it is loaded.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,6 +16,42 @@ if TYPE_CHECKING:
     from training.gan import GAN
 
 _OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
+
+
+def optimizer(name: str, value: Any) -> keras.optimizers.Optimizer:
+    """Returns the optimizer that an argument of `compile` stands for.
+
+    Raises:
+        TypeError: if it is no optimizer, name or config.
+        ValueError: if there is none of that name or config.
+    """
+    wanted = f"`{name}` must be a Keras optimizer, its name or config. "
+    try:
+        found = keras.optimizers.get(value)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{wanted}Received: {name}={value!r}: {error}") from error
+    if not isinstance(found, keras.optimizers.Optimizer):
+        raise TypeError(f"{wanted}Received: {name}={value!r}")
+    return found
+
+
+def classifier_weights(value: Any) -> tuple[float, float]:
+    """Returns the two weights of the classifier's cross-entropies.
+
+    Raises:
+        ValueError: if they are not two numbers of 0 or more.
+    """
+    if not (
+        isinstance(value, (tuple, list))
+        and len(value) == 2
+        and all(isinstance(one, (int, float)) for one in value)
+        and all(math.isfinite(one) and one >= 0 for one in value)
+    ):
+        raise ValueError(
+            "`classifier_weights` must be two numbers of 0 or more. "
+            f"Received: classifier_weights={value!r}"
+        )
+    return float(value[0]), float(value[1])
 
 
 def of(gan: GAN) -> dict[str, Any]:

@@ -114,8 +114,7 @@ class GAN(keras.Model):
                 f"`discriminator_call` must be one of {_DISCRIMINATOR_CALLS}. "
                 f"Received: discriminator_call={discriminator_call!r}"
             )
-        if not isinstance(seed, int) or isinstance(seed, bool):
-            raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
+        _check_seed(seed)
         self.generator = generator
         self.discriminator = discriminator
         self.latent_dim = latent_dim
@@ -168,8 +167,12 @@ class GAN(keras.Model):
             ValueError: if the loss is unknown, both optimizers are one object, or a
                 penalty is asked for while D has batch norm.
         """
-        generator_optimizer = keras.optimizers.get(generator_optimizer)
-        discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        generator_optimizer = compile_config.optimizer(
+            "generator_optimizer", generator_optimizer
+        )
+        discriminator_optimizer = compile_config.optimizer(
+            "discriminator_optimizer", discriminator_optimizer
+        )
         if generator_optimizer is discriminator_optimizer:
             raise ValueError(
                 "`generator_optimizer` and `discriminator_optimizer` must be two "
@@ -184,6 +187,13 @@ class GAN(keras.Model):
                 "gradient by one image is not what the penalty means. Layer norm "
                 f"works. Received: gradient_penalty={gradient_penalty!r}"
             )
+        weights = compile_config.classifier_weights(classifier_weights)
+        _check_count("steps_per_execution", steps_per_execution)
+        if jit_compile not in (True, False, "auto"):
+            raise ValueError(
+                "`jit_compile` must be True, False or 'auto'. "
+                f"Received: jit_compile={jit_compile!r}"
+            )
         if jit_compile == "auto":
             jit_compile = self._accelerated()
         super().compile(
@@ -196,7 +206,7 @@ class GAN(keras.Model):
         self.discriminator_optimizer = discriminator_optimizer
         self.adversarial_loss = adversarial
         self.gradient_penalty = penalty
-        self.classifier_weights = tuple(classifier_weights)
+        self.classifier_weights = weights
         fast.use(self.generator, generator_optimizer)
         fast.use(self.discriminator, discriminator_optimizer)
         if penalty is not None:
@@ -250,6 +260,9 @@ class GAN(keras.Model):
             ValueError: if images are integers, lie outside [−1, 1] or have another
                 shape than D takes; if labels are missing or out of range.
         """
+        _check_count("epochs", epochs)
+        if steps_per_epoch is not None:
+            _check_count("steps_per_epoch", steps_per_epoch)
         dataset, batch_size = batches.grouped(
             x,
             y,
@@ -292,12 +305,13 @@ class GAN(keras.Model):
             channels)`.
         """
         _check_count("count", count)
+        _check_seed(seed)
         at = draws.samples(seed)
         latents = draws.latents(at, count, self.latent_dim)
         if labels is None and self.num_classes is not None:
             labels = draws.labels(at, count, self.num_classes)
         elif labels is not None:
-            labels = tf.convert_to_tensor(labels, tf.int32)
+            labels = batches.given_labels(labels, count, self.num_classes)
         made = []
         for start in range(0, count, _GENERATED_TOGETHER):
             part = slice(start, start + _GENERATED_TOGETHER)
@@ -426,6 +440,11 @@ class GAN(keras.Model):
             # (keras#20585).
             logs = {name: tf.reshape(value, [1]) for name, value in logs.items()}
         return logs
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
 
 
 def _check_count(name: str, value: Any) -> None:

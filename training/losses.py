@@ -81,7 +81,7 @@ def get(loss: str | AdversarialLoss) -> AdversarialLoss:
     """
     if isinstance(loss, AdversarialLoss):
         return loss
-    if loss not in LOSSES:
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise ValueError(
             f"`loss` must be one of {sorted(LOSSES)} or an `AdversarialLoss`. "
             f"Received: loss={loss!r}"

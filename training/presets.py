@@ -107,8 +107,8 @@ class Preset:
     def check(self) -> None:
         """Raises a ValueError if a field is out of its range.
 
-        Whether there is a network, loss and so on of a name is for those to say that
-        have them: `training.building.check_names`.
+        Whether there is a network, loss and so on of a name is not known here:
+        `training.runs` asks those that have them.
         """
         counts = ("image_size", "latent_dim", "batch_size", "discriminator_steps")
         for name in (*counts, "generator_batch_size", "steps"):

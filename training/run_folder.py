@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,19 @@ class RunFolder:
 
     Args:
         path: the folder, there or not. Nothing is written before `open`.
+
+    Raises:
+        TypeError: if it is neither a string nor a `Path`.
+        ValueError: if no path can be like that.
     """
 
     def __init__(self, path: Path | str):
+        if not isinstance(path, (str, Path)):
+            raise TypeError(f"`run` must be a path. Received: run={path!r}")
+        if "\0" in str(path):
+            raise ValueError(
+                f"`run` must be a path, without the character 0. Received: {path!r}"
+            )
         self.path = Path(path)
         self.config_file = self.path / "config.json"
         self.checkpoints = self.path / "checkpoints"
@@ -47,8 +59,13 @@ class RunFolder:
 
         Raises:
             ValueError: if the folder holds a run of another configuration (the
-                message says what differs), or something that is no run.
+                message says what differs), or something that is no run, or can't be
+                read.
         """
+        with self._named("read"):
+            self._check(config)
+
+    def _check(self, config: dict[str, Any]) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"`run` must be a folder. Received: the file {self.path}")
         if self.config_file.exists():
@@ -75,16 +92,20 @@ class RunFolder:
             DiskFullError: if there is no space for it.
             ValueError: if it can't be made or written.
         """
+        with self._named("made and written"), full_disk_explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+
+    @contextlib.contextmanager
+    def _named(self, what: str) -> Iterator[None]:
         try:
-            with full_disk_explained(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=self.path):
-                    pass
+            yield
         except DiskFullError:
             raise
         except OSError as error:
             raise ValueError(
-                "`run` must be a folder that can be made and written. "
+                f"`run` must be a folder that can be {what}. "
                 f"Received: {self.path}: {error.strerror}"
             ) from error
 
@@ -115,13 +136,15 @@ class RunFolder:
         Raises:
             ValueError: if there is none, or it is damaged.
         """
+        with self._named("read"):
+            if not self.config_file.exists():
+                raise ValueError(
+                    f"`run` must be the folder of a run. Received: {self.path}, which "
+                    "has no config.json"
+                )
+            text = self.config_file.read_bytes()
         try:
-            config = json.loads(self.config_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ValueError(
-                f"`run` must be the folder of a run. Received: {self.path}, which has "
-                "no config.json"
-            ) from None
+            config = json.loads(text)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{self.config_file} is damaged: {error}") from error
         if not isinstance(config, dict):

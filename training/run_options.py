@@ -68,7 +68,13 @@ class RunOptions:
             raise ValueError(
                 f"`jit` must be 'auto', 'on' or 'off'. Received: jit={self.jit!r}"
             )
-        if self.strategy not in strategies.STRATEGIES:
+        file = self.inception
+        if file is not None and not (isinstance(file, str) and file):
+            raise ValueError(
+                "`inception` must be the path of a file, or None. "
+                f"Received: inception={file!r}"
+            )
+        if self.strategy not in list(strategies.STRATEGIES):
             raise ValueError(
                 f"`strategy` must be one of {list(strategies.STRATEGIES)}. "
                 f"Received: strategy={self.strategy!r}"

@@ -13,13 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 import sn_keras
-from training import strategies
+from training import losses, networks, normalizers, strategies
 from training.building import create_gan
 from training.disk import full_disk_explained
 from training.held_run import HeldRun, RunResult
 from training.interruption import Interruption
 from training.lock import RunLock
 from training.measurements import Measurement
+from training.networks import conditional
 from training.presets import Preset
 from training.run_folder import RunFolder
 from training.run_options import RunOptions
@@ -67,13 +68,20 @@ def fit(
             f"`steps_per_execution` must divide `steps`, {preset.steps}. "
             f"Received: steps_per_execution={options.steps_per_execution}"
         )
+    _check_names(preset, options)
     folder = RunFolder(path)
     # First of all that uses TensorFlow: workers must find each other before.
     strategy = strategies.create_strategy(options.strategy)
     if source is None:
         from training.data import load
 
-        source = load(preset.data, image_size=preset.image_size)
+        try:
+            source = load(preset.data, image_size=preset.image_size)
+        except ValueError as error:
+            raise ValueError(
+                "`data` must be images that can be loaded. "
+                f"Received: data={preset.data!r}: {error}"
+            ) from error
     chief = strategies.position(strategy)[0] == 0
     config = _config(preset, source)
     if chief:
@@ -109,15 +117,23 @@ def fit(
         return run.finish(gan)
 
 
-def _check_score(options: RunOptions, source: Any) -> None:
-    if options.score_every is None:
-        return
-    if options.inception is not None and not Path(options.inception).exists():
+def _check_names(preset: Preset, options: RunOptions) -> None:
+    """Raises a ValueError for what isn't there, before data are loaded for it."""
+    networks.get(preset.network)
+    normalizers.get(preset.normalizer)
+    losses.get(preset.loss)
+    conditional.check_name(preset.conditioning)
+    file = None if options.score_every is None else options.inception
+    if file is not None and not Path(file).exists():
         raise ValueError(
-            "`inception` must be a file that exists. "
-            f"Received: inception={options.inception!r}"
+            f"`inception` must be a file that exists. Received: inception={file!r}"
         )
-    if options.inception is None and not source.num_classes:
+
+
+def _check_score(options: RunOptions, source: Any) -> None:
+    if options.score_every is None or options.inception is not None:
+        return
+    if not source.num_classes:
         raise ValueError(
             "`score_every` needs labels, on which a classifier is trained, or the "
             f"file of `inception`. Received: score_every={options.score_every} and "

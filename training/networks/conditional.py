@@ -57,6 +57,15 @@ def check_num_classes(num_classes: int | None) -> int:
     return num_classes
 
 
+def check_name(conditioning: str | None) -> None:
+    """Raises a ValueError if a form of conditioning is neither None nor known."""
+    if conditioning is not None and conditioning not in CONDITIONINGS:
+        raise ValueError(
+            f"`conditioning` must be None or one of {list(CONDITIONINGS)}. "
+            f"Received: conditioning={conditioning!r}"
+        )
+
+
 def check_conditioning(conditioning: str | None, num_classes: int | None) -> int:
     """Checks a discriminator's two arguments, which go together.
 
@@ -70,11 +79,7 @@ def check_conditioning(conditioning: str | None, num_classes: int | None) -> int
     Raises:
         ValueError: if either is out of its range, or one of the two is None.
     """
-    if conditioning is not None and conditioning not in CONDITIONINGS:
-        raise ValueError(
-            f"`conditioning` must be None or one of {list(CONDITIONINGS)}. "
-            f"Received: conditioning={conditioning!r}"
-        )
+    check_name(conditioning)
     if (conditioning is None) != (num_classes is None):
         raise ValueError(
             "`conditioning` and `num_classes` go together: a conditional "
