@@ -101,6 +101,14 @@ def base_preset(arguments: argparse.Namespace, defaults: Preset) -> Preset:
     changes = {**(_SMALL if arguments.small else {}), **given}
     if "data" in changes and "image_size" not in changes:
         changes["image_size"] = _IMAGE_SIZES.get(changes["data"], 32)
+    # What goes with another field keeps its proportion to it.
+    if "steps" in changes and "decay_steps" not in changes:
+        share = defaults.decay_steps * changes["steps"] // defaults.steps
+        changes["decay_steps"] = share
+    size = defaults.generator_batch_size
+    if size and "batch_size" in changes and "generator_batch_size" not in changes:
+        size = size * changes["batch_size"] // defaults.batch_size
+        changes["generator_batch_size"] = size
     return dataclasses.replace(defaults, **changes)
 
 

@@ -1,0 +1,172 @@
+"""Figures 6 and 8: conditional GANs, their scores and their variety as they train."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training import images, presets
+from training.commands import scoring
+from training.data import DataSource
+from training.evaluation import intra_ms_ssim
+from training.evaluation.ms_ssim import WINDOW, scales_of
+from training.experiments import curves, grid, methods, options, results
+from training.experiments.grid import Member
+from training.experiments.scored import train_and_score
+from training.measurements import Measurement
+from training.presets import Preset
+from training.run_folder import RunFolder
+from training.run_options import RunOptions
+
+_CONCAT = presets.get("imagenet-concat")
+_METHODS: dict[str, Preset] = {
+    "concat-spectral": _CONCAT,
+    "concat-orthonormal": presets.get("imagenet-concat-orthonormal"),
+    "concat-none": dataclasses.replace(_CONCAT, normalizer="none"),
+    "projection-spectral": presets.get("imagenet-projection"),
+}
+_SIMILARITY = "intra_ms_ssim"
+_SMALL_SCORE_IMAGES = 500
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the experiment's options."""
+    options.add_output(parser)
+    options.add_methods(parser, tuple(_METHODS), tuple(_METHODS))
+    parser.add_argument(
+        "--every",
+        type=int,
+        help="steps between two points of the curves; by default a twentieth of all",
+    )
+    parser.add_argument(
+        "--similarity-classes",
+        type=int,
+        default=100,
+        help="classes that intra-class MS-SSIM is the mean over",
+    )
+    parser.add_argument(
+        "--similarity-images",
+        type=int,
+        default=20,
+        help="generated images of each, of which 100 pairs are compared",
+    )
+    scoring.add_options(parser.add_argument_group("how it is scored"))
+    decided = ("normalizer", "conditioning")
+    options.add_preset(parser, _CONCAT, decided)
+    options.add_run_options(parser, without=("inception", "score_every"))
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the experiment, or carries on with it."""
+    output = Path(arguments.output)
+    methods.check(arguments.methods, _METHODS)
+    members = [
+        Member(name, options.base_preset(arguments, _METHODS[name]), {"method": name})
+        for name in arguments.methods
+    ]
+    base = members[0].preset
+    every = max(1, base.steps // 20) if arguments.every is None else arguments.every
+    how = RunOptions(score_every=every)
+    if arguments.small:
+        how = dataclasses.replace(how, score_images=_SMALL_SCORE_IMAGES)
+    sources = grid.load_sources(members)
+    similarity = Similarity(
+        sources[0], arguments.similarity_classes, arguments.similarity_images
+    )
+    scored = train_and_score(
+        output,
+        members,
+        arguments,
+        options.run_options(arguments, how),
+        sources,
+        [Measurement(every, similarity)],
+    )
+    for row in scored.rows:
+        folder = RunFolder(output / row["run"])
+        row["curves"] = {
+            name.removeprefix("scores/"): curves.over_steps(folder, name)
+            for name in (*curves.names(folder, "scores/"), _SIMILARITY)
+        }
+    results.save(output, "imagenet", base, **scored.as_json())
+    draw(scored.rows, base, output / "imagenet.png")
+    print(f"\n{table(scored.rows, scored.names)}\n\n{scored.note()}")
+    print(f"Figure  {output / 'imagenet.png'}")
+
+
+class Similarity:
+    """Measures how alike generated images of one class are: intra-class MS-SSIM.
+
+    Args:
+        source: the images that are trained on, for their size and classes.
+        classes: the first so many classes are looked at; all if there are fewer.
+        count: generated images of each, 2 or more.
+
+    Raises:
+        ValueError: if the images have no labels or are too small.
+    """
+
+    def __init__(self, source: DataSource, classes: int, count: int):
+        if not source.num_classes:
+            raise ValueError(
+                "`data` must have labels, for a GAN with classes. "
+                f"Received: {source.name!r} without labels"
+            )
+        if not scales_of(source.image_shape):
+            raise ValueError(
+                f"`image_size` must be {WINDOW} or more for MS-SSIM. "
+                f"Received: images of shape {source.image_shape}"
+            )
+        for name, value, least in (
+            ("similarity_classes", classes, 1),
+            ("similarity_images", count, 2),
+        ):
+            if value < least:
+                raise ValueError(
+                    f"`{name}` must be {least} or more. Received: {name}={value}"
+                )
+        kept = np.arange(min(classes, source.num_classes), dtype=np.int32)
+        self._labels = np.repeat(kept, count)
+
+    def __call__(self, gan: Any) -> dict[str, float]:
+        """Returns `intra_ms_ssim` → the mean over classes, 1 if all are alike."""
+        pixels = images.to_uint8(
+            gan.generate(len(self._labels), seed=2, labels=self._labels)
+        )
+        return {_SIMILARITY: intra_ms_ssim(pixels, self._labels).mean}
+
+
+def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """Returns the last scores of each method as a Markdown table."""
+    cells = [["method", *names, "intra MS-SSIM"]]
+    for row in rows:
+        alike = row["curves"][_SIMILARITY]["values"]
+        last = f"{alike[-1]:.3f}" if alike else ""
+        scores = [str(results.summary([row], name)) for name in names]
+        cells.append([row["method"], *scores, last])
+    return results.markdown(cells)
+
+
+def draw(rows: Sequence[Mapping[str, Any]], base: Preset, path: Path) -> None:
+    """Draws a panel a score, a curve a method, over the steps."""
+    shown = list(dict.fromkeys(name for row in rows for name in row["curves"]))
+    note = (
+        f"conditional GANs, {base.data}, {base.image_size} px, "
+        f"{base.width_multiplier:g} × width"
+    )
+    figure, axes = results.panels(len(shown), 4.2, 3.2, note, columns=3)
+    for axis, name in zip(axes, shown, strict=False):
+        for i, row in enumerate(rows):
+            curve = row["curves"].get(name)
+            if curve:
+                axis.plot(
+                    curve["steps"], curve["values"], label=row["method"], color=f"C{i}"
+                )
+        axis.set_xlabel("updates of G")
+        axis.set_ylabel(name.replace("_", " "))
+    axes[0].legend(fontsize="small")
+    results.save_figure(figure, path)

@@ -1,0 +1,103 @@
+"""Figure 9: the exact spectral norm of each of D's kernels while it trains."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training import spectra
+from training.experiments import curves, grid, methods, options, results
+from training.experiments.grid import Member
+from training.measurements import Measurement
+from training.presets import Preset
+
+_BASE = Preset(
+    name="spectral-norms",
+    description="figure 9",
+    data="cifar10",
+    loss="standard",
+    setting="C",
+)
+_PREFIX = "spectral_norm/"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the experiment's options."""
+    options.add_output(parser)
+    options.add_methods(parser, ("spectral",))
+    parser.add_argument(
+        "--every",
+        type=int,
+        help="steps between two decompositions; by default a hundredth of all",
+    )
+    decided = (*methods.DECIDED, "conditioning")
+    options.add_preset(parser, _BASE, decided)
+    options.add_run_options(parser, without=("spectra_every",))
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the experiment, or carries on with it."""
+    output = Path(arguments.output)
+    base = options.base_preset(arguments, _BASE)
+    methods.check(arguments.methods)
+    every = max(1, base.steps // 100) if arguments.every is None else arguments.every
+    measured = Measurement(every, norms)
+    members = [
+        Member(f"{name}-seed{base.seed}", methods.apply(base, name), {"method": name})
+        for name in arguments.methods
+    ]
+    rows: list[dict[str, Any]] = []
+    how = options.run_options(arguments)
+    sources = grid.load_sources(members)
+    for one in grid.train(output, members, sources, how, [measured]):
+        for name in curves.names(one.folder, _PREFIX):
+            rows.append(
+                {
+                    **one.member.about,
+                    "layer": name.removeprefix(_PREFIX),
+                    "run": f"runs/{one.member.name}",
+                    "diverged": one.diverged,
+                    **curves.over_steps(one.folder, name),
+                }
+            )
+    results.save(output, "spectral-norms", base, every=every, rows=rows)
+    draw(rows, base, output / "spectral-norms.png")
+    print(f"\n{table(rows)}\nFigure  {output / 'spectral-norms.png'}")
+
+
+def norms(gan: Any) -> dict[str, float]:
+    """Returns the largest singular value of each kernel that D runs with."""
+    values = spectra.by_layer(gan.discriminator)
+    return {f"{_PREFIX}{name}": float(each[0]) for name, each in values.items()}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Returns each layer's range and last value as a Markdown table."""
+    cells = [["method", "layer", "least σ₁", "largest σ₁", "last σ₁"]]
+    for row in rows:
+        values = row["values"]
+        numbers = (min(values), max(values), values[-1])
+        cells.append([row["method"], row["layer"], *(f"{x:.4g}" for x in numbers)])
+    return results.markdown(cells) + "\n"
+
+
+def draw(rows: Sequence[Mapping[str, Any]], base: Preset, path: Path) -> None:
+    """Draws a panel a method, a line a layer."""
+    names = results.distinct(rows, "method")
+    note = (
+        f"spectral norms of D's kernels, {base.data}, setting {base.setting}, "
+        f"{base.width_multiplier:g} × width"
+    )
+    figure, axes = results.panels(len(names), 6.5, 3.6, note)
+    for axis, method in zip(axes, names, strict=False):
+        chosen = [row for row in rows if row["method"] == method]
+        for i, row in enumerate(chosen):
+            axis.plot(
+                row["steps"], row["values"], label=row["layer"], color=f"C{i % 10}"
+            )
+        axis.set_ylabel(f"{method}: σ₁")
+        axis.set_xlabel("updates of G")
+        axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
+    results.save_figure(figure, path)

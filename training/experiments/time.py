@@ -1,0 +1,81 @@
+"""Figure 10: seconds for 100 updates of G, with five updates of D each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from training.data import load
+from training.experiments import methods, options, results
+from training.experiments.timing import seconds_per_update
+from training.presets import Preset
+
+_BASE = Preset(
+    name="time",
+    description="figure 10",
+    data="cifar10",
+    loss="standard",
+    setting="A",
+    discriminator_steps=5,
+)
+# Of no matter for the time.
+_WITHOUT = ("steps", "decay_steps", "ema", "learning_rate", "beta_1", "beta_2")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the experiment's options."""
+    options.add_output(parser)
+    options.add_methods(parser, ("vanilla", "weight-norm", "spectral", "wgan-gp"))
+    parser.add_argument(
+        "--rounds", type=int, default=30, help="timed updates of G a method, in turns"
+    )
+    decided = (*methods.DECIDED, *_WITHOUT, "setting", "conditioning")
+    options.add_preset(parser, _BASE, decided)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the experiment."""
+    output = Path(arguments.output)
+    base = options.base_preset(arguments, _BASE)
+    methods.check(arguments.methods)
+    presets = {m: methods.apply(base, m).resolved() for m in arguments.methods}
+    source = load(base.data, image_size=base.image_size)
+    times = seconds_per_update(presets, source, arguments.rounds)
+    first = times[arguments.methods[0]]
+    rows = [
+        {
+            "method": method,
+            "seconds_per_100_updates": 100 * float(np.median(taken)),
+            "quartiles": (100 * np.quantile(taken, [0.25, 0.75])).tolist(),
+            "relative": float(np.median(taken / first)),
+        }
+        for method, taken in times.items()
+    ]
+    results.save(output, "time", base, rounds=arguments.rounds, rows=rows)
+    draw(times, base, output / "time.png")
+    cells = [
+        ["method", "seconds per 100 updates of G", f"relative to {rows[0]['method']}"]
+    ]
+    for row in rows:
+        seconds, ratio = row["seconds_per_100_updates"], row["relative"]
+        cells.append([str(row["method"]), f"{seconds:.4g}", f"{ratio:.3f}"])
+    print(f"{results.markdown(cells)}\n\nFigure  {output / 'time.png'}")
+
+
+def draw(times: Mapping[str, np.ndarray], base: Preset, path: Path) -> None:
+    """Draws a bar a method: the median, and the quartiles as a line."""
+    note = (
+        f"seconds per 100 updates of G, {base.discriminator_steps} updates of D each, "
+        f"{base.data}, batch {base.batch_size}, {base.width_multiplier:g} × width"
+    )
+    figure, axes = results.panels(1, 6.5, 3.2, note)
+    low, median, high = (
+        100 * np.array([np.quantile(taken, share) for taken in times.values()])
+        for share in (0.25, 0.5, 0.75)
+    )
+    axes[0].bar(list(times), median, yerr=[median - low, high - median], capsize=4)
+    axes[0].set_ylabel("seconds")
+    results.save_figure(figure, path)
