@@ -24,10 +24,12 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
         options: gives `jit` and `steps_per_execution`.
 
     Raises:
-        ValueError: if the network doesn't take the images, or labels are missing.
+        ValueError: if the network doesn't take the images, labels are missing, or the
+            loss has no sense for such a discriminator.
     """
     network = networks.get(preset.network)
     normalizer = normalizers.get(preset.normalizer)
+    _check_bounded(preset)
     conditional = preset.conditioning is not None
     if conditional and not source.num_classes:
         raise ValueError(
@@ -78,6 +80,18 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
         jit_compile=jit[options.jit],
     )
     return gan
+
+
+def _check_bounded(preset: Preset) -> None:
+    if preset.loss != "wasserstein" or preset.gradient_penalty:
+        return
+    if not normalizers.get(preset.normalizer).bounds:
+        known = [one.name for one in normalizers.NORMALIZERS.values() if one.bounds]
+        raise ValueError(
+            "`loss` 'wasserstein' has no minimum unless D's slope is bounded: by a "
+            f"`gradient_penalty`, such as 10, or by a `normalizer` among {known}. "
+            f"Received: normalizer={preset.normalizer!r}, gradient_penalty=0"
+        )
 
 
 def _adam(preset: Preset, updates: int, **options: Any) -> keras.optimizers.Adam:

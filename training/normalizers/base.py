@@ -33,6 +33,8 @@ class Normalizer:
         embedding_kwargs: the same for label embeddings.
         convolutions_only: whether `layer_kwargs` are left out for dense layers.
         between: makes the layer that goes between layer and activation, or None.
+        bounds: whether it keeps D from getting steeper and steeper. The Wasserstein
+            loss has no minimum without that, or a gradient penalty.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Normalizer:
     )
     convolutions_only: bool = False
     between: Callable[[], keras.layers.Layer] | None = None
+    bounds: bool = True
 
     def apply(
         self, layer_class: type[keras.layers.Layer], *args: Any, **kwargs: Any

@@ -16,6 +16,7 @@ BATCH_NORM = Normalizer(
     between=lambda: keras.layers.BatchNormalization(
         scale=False, momentum=0.9, epsilon=2e-5
     ),
+    bounds=False,  # the last layer is left as it is
 )
 
 LAYER_NORM = Normalizer(
@@ -24,4 +25,5 @@ LAYER_NORM = Normalizer(
     # Over height, width and channels, with one β a channel: a LayerNormalization over
     # the three axes would have one β a pixel.
     between=lambda: keras.layers.GroupNormalization(1, scale=False, epsilon=2e-5),
+    bounds=False,
 )

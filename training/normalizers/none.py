@@ -2,4 +2,4 @@
 
 from training.normalizers.base import Normalizer
 
-NONE = Normalizer("none", "D's layers as they are")
+NONE = Normalizer("none", "D's layers as they are", bounds=False)

@@ -28,7 +28,9 @@ def _normalizer(
     def wrap_embedding(layer: keras.layers.Layer) -> keras.layers.Layer:
         return wrapper(layer, name=layer.name)
 
-    return Normalizer(name, description, wrap=wrap, wrap_embedding=wrap_embedding)
+    return Normalizer(
+        name, description, wrap=wrap, wrap_embedding=wrap_embedding, bounds=not gamma
+    )
 
 
 WEIGHT_NORM = _normalizer(
