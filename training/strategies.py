@@ -38,12 +38,7 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name == "auto":
         name = _found()
     if name == "tpu":
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
-            os.environ.get("TPU_NAME", "local")
-        )
-        tf.config.experimental_connect_to_cluster(resolver)
-        tf.tpu.experimental.initialize_tpu_system(resolver)
-        return tf.distribute.TPUStrategy(resolver)
+        return _tpu()
     if name == "multi-worker":
         if not _workers():
             raise ValueError(
@@ -166,10 +161,49 @@ def _logical(kind: str) -> list[str]:
     return [device.name for device in tf.config.list_logical_devices(kind)]
 
 
-def _workers() -> list[str]:
+def _tpu() -> tf.distribute.Strategy:
+    address = os.environ.get("TPU_NAME", "local")
     try:
-        config = json.loads(os.environ.get("TF_CONFIG", "{}"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"TF_CONFIG is not valid JSON: {error}") from error
-    cluster = config.get("cluster", {})
-    return [*cluster.get("chief", []), *cluster.get("worker", [])]
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(address)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except Exception as error:  # of TensorFlow, of Google's client, of the network
+        first = str(error).strip().splitlines()[:1]
+        raise ValueError(
+            "`strategy` 'tpu' needs a TPU: this machine's, or the one that the "
+            "environment variable TPU_NAME names. "
+            f"Received: TPU_NAME={address!r}: {type(error).__name__}: {''.join(first)}"
+        ) from error
+
+
+def _workers() -> list[str]:
+    """Returns the addresses that TF_CONFIG names, chief first; none if it isn't set.
+
+    Raises:
+        ValueError: if it is something that TensorFlow would hang or crash on.
+    """
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        config = json.loads(text)
+        cluster = config.get("cluster", {})
+        workers = [*cluster.get("chief", []), *cluster.get("worker", [])]
+        task = config.get("task", {})
+        peers = {"chief": cluster.get("chief"), "worker": cluster.get("worker")}
+        count, index = len(peers.get(task.get("type")) or []), int(task.get("index", 0))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise _bad_config(text, f"is not the JSON that it should be: {error}") from None
+    if not all(isinstance(one, str) and ":" in one for one in workers):
+        raise _bad_config(text, "has a worker that is no 'host:port'")
+    if workers and not 0 <= index < count:
+        raise _bad_config(text, "has a task that is none of its workers")
+    return workers
+
+
+def _bad_config(text: str, what: str) -> ValueError:
+    return ValueError(
+        f"The environment variable `TF_CONFIG` {what}. It must be such as "
+        '{"cluster": {"worker": ["host-0:2222", "host-1:2222"]}, '
+        '"task": {"type": "worker", "index": 0}}. '
+        f"Received: TF_CONFIG={text!r}"
+    )
