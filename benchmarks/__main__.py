@@ -19,6 +19,7 @@ from benchmarks import machine
 
 COMMANDS = {
     "overhead": "what spectral normalization adds to a step, in all and by layer",
+    "backends": "the same of an update of D on JAX, torch or TensorFlow, GPU or CPU",
     "step": "seconds per G update by method, network, precision and batch size",
     "peers": "the same step in PyTorch, TensorFlow Addons and torch-mimicry",
     "input": "images per second of each data route against what a step takes",

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -33,6 +35,30 @@ def test_overhead(tmp_path, capsys):
     }
     assert len(result["cnn layers"]) == 8 + 1
     assert "Conv2D 4×4×4×4" in capsys.readouterr().out
+
+
+def test_backends(tmp_path, capsys):
+    few = ["--updates", "2", "--rounds", "1", "--precisions", "mixed_bfloat16"]
+    result = _run(tmp_path, "backends", *_TINY, *few)
+    assert result["backend"]["backend"] == "tensorflow"
+    assert len(result["sessions"]["mixed_bfloat16"]["seconds"]["sn_keras"]) == 1
+    assert "An update of D: resnet 32 px" in capsys.readouterr().out
+
+
+def test_backends_need_no_tensorflow_on_jax():
+    code = (
+        "import sys; sys.modules['tensorflow'] = None\n"
+        "from benchmarks.__main__ import main\n"
+        f"main({['backends', *_TINY, '--updates', '2', '--rounds', '1']!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("sn_keras") == 2 and "backend jax" in done.stdout
 
 
 def test_step(tmp_path, capsys):
