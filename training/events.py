@@ -13,7 +13,7 @@ from training.files import replacing
 
 
 class Events:
-    """Writes scalars and images for TensorBoard.
+    """Writes scalars, histograms and images for TensorBoard.
 
     Args:
         folder: the folder of event files.
@@ -32,6 +32,12 @@ class Events:
         with self._writing(), self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)
+
+    def histograms(self, step: int, values: Mapping[str, np.ndarray]) -> None:
+        """Writes how numbers are distributed, by name."""
+        with self._writing(), self._writer.as_default():
+            for name, numbers in values.items():
+                tf.summary.histogram(name, numbers, step=step)
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes a uint8 image, shape `(height, width, channels)`."""

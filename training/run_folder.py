@@ -21,7 +21,7 @@ class RunFolder:
     checkpoints/      the newest few, and the best if the run is scored
     logs/             TensorBoard
     samples/          grids, step-00000500.png
-    spectra/          pictures of D's spectra, if they were asked for
+    spectra/          spectra of D's kernels, if they were asked for
     metrics.jsonl     a JSON object a line
     generator.keras   the generator as of the newest checkpoint
     ```
