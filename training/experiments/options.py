@@ -127,6 +127,8 @@ def run_options(
             "one worker. Received: the environment variable TF_CONFIG"
         )
     given = options.given(arguments, RunOptions)
+    if given.get("inception") is not None:
+        given["inception"] = str(given["inception"])
     return dataclasses.replace(defaults or RunOptions(), **given)
 
 
