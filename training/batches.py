@@ -137,6 +137,26 @@ def _from_dataset(
     return dataset.prefetch(tf.data.AUTOTUNE), batch_size
 
 
+def without_end(
+    dataset: tf.data.Dataset, steps_per_epoch: int | None
+) -> tuple[tf.data.Dataset, int]:
+    """Returns the dataset repeated for ever, and the steps of an epoch.
+
+    For several workers. Where a dataset may end, `tf.distribute` gives each of them
+    batches of unknown size, in case that some end before others.
+
+    Raises:
+        ValueError: if the number of steps is neither given nor known.
+    """
+    length = int(dataset.cardinality())
+    if steps_per_epoch is None and length < 0:
+        raise ValueError(
+            "`steps_per_epoch` must be given in several workers for a dataset whose "
+            "length isn't known. Received: steps_per_epoch=None"
+        )
+    return dataset.repeat(), steps_per_epoch or length
+
+
 def given_labels(labels: Any, count: int, num_classes: int | None) -> tf.Tensor:
     """Returns the labels that `GAN.generate` was given.
 

@@ -277,6 +277,8 @@ class GAN(keras.Model):
             batch_size=batch_size,
             generator_batch_size=self.generator_batch_size,
         )
+        if strategies.position(self.distribute_strategy)[1] > 1:
+            dataset, steps_per_epoch = batches.without_end(dataset, steps_per_epoch)
         with warnings.catch_warnings():
             if steps_per_epoch is None:
                 # Keras says so of every dataset whose length it can't know.
