@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
 
 Network = Callable[[tf.Tensor], tuple[tf.Tensor, "tf.Tensor | None"]]
 
@@ -16,6 +18,21 @@ FEATURES = "pool_3:0"
 LOGITS_PRODUCT = "softmax/logits/MatMul"
 LOGITS = "logits:0"
 
+# Operations by which a graph reads or writes files, or calls Python. A network has no
+# use for them; a file from elsewhere could write where the next login runs it.
+_REFUSED = (
+    "WriteFile",
+    "ReadFile",
+    "MatchingFiles",
+    "PrintV2",
+    "PyFunc",
+    "PyFuncStateless",
+    "EagerPyFunc",
+    "LoadAndRemapMatrix",
+    "Save",
+    "SaveSlices",
+)
+
 
 def load_frozen_graph(path: Path) -> Network:
     """Loads a frozen Inception graph (`.pb`), 2015's or TF-GAN's.
@@ -25,7 +42,7 @@ def load_frozen_graph(path: Path) -> Network:
     without bias. TF-GAN's graph has them as `logits`.
 
     Raises:
-        ValueError: If the file isn't a graph or lacks these nodes.
+        ValueError: If the file isn't a graph, lacks these nodes, or touches files.
     """
     graph_def = tf.compat.v1.GraphDef()
     try:
@@ -35,6 +52,7 @@ def load_frozen_graph(path: Path) -> Network:
             f"`path` must be a frozen TensorFlow graph. Received: {path}, which can't "
             f"be parsed ({error})"
         ) from error
+    _check_operations(path, graph_def)
     for node in graph_def.node:
         # Shapes of one image, stored by old exporters, would refuse a batch.
         node.attr.pop("_output_shapes", None)
@@ -68,12 +86,18 @@ def load_saved_model(path: Path) -> tuple[Network, bool]:
 
     Raises:
         ValueError: If the folder isn't a SavedModel, or its signature has not one
-            input of images and the outputs `features` (or `pool_3`) and `logits`.
+            input of images and the outputs `features` (or `pool_3`) and `logits`, or
+            it touches other files.
     """
     try:
+        saved = saved_model_pb2.SavedModel.FromString(
+            (path / "saved_model.pb").read_bytes()
+        )
+        for part in saved.meta_graphs:
+            _check_operations(path, part.graph_def)
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, DecodeError) as error:
         raise ValueError(
             "`path` must be a SavedModel with a signature `serving_default`. "
             f"Received: {path} ({error})"
@@ -95,3 +119,13 @@ def load_saved_model(path: Path) -> tuple[Network, bool]:
         return tf.reshape(values, [-1, values.shape[-1]]), result["logits"]
 
     return run, spec.dtype == tf.uint8
+
+
+def _check_operations(path: Path, graph: tf.compat.v1.GraphDef) -> None:
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    found = {node.op for nodes in bodies for node in nodes} & set(_REFUSED)
+    if found:
+        raise ValueError(
+            "`path` must be a network that touches no files and calls no Python. "
+            f"Received: {path} with the operations {sorted(found)}"
+        )
