@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _soak(arguments: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
-    job = _Job(arguments.steps, arguments.workers)
+    job = _Job(arguments.steps, arguments.workers, arguments.kills_per_run)
     seconds = job.finish(folder / "undisturbed")
     print(f"undisturbed: {seconds:.1f} s", flush=True)
     draw = random.Random(arguments.seed)
@@ -158,9 +158,11 @@ def _report(kills: list[Kill], runs: list[dict[str, Any]]) -> dict[str, Any]:
 class _Job:
     """The command that is killed and started again."""
 
-    def __init__(self, steps: int, workers: int):
+    def __init__(self, steps: int, workers: int, kills: int):
         self._fit = [*_RUN, "--steps", str(steps)]
         self._workers = workers
+        # Two steps a line. As many as all kills of a run leave room for.
+        self._lines = max(1, steps // (2 * kills))
 
     def finish(self, path: pathlib.Path) -> float:
         """Runs until the end and returns the seconds that it took."""
@@ -193,9 +195,8 @@ class _Job:
             if aim == "any":
                 process.wait(draw.uniform(0, 0.8 * seconds))
             elif aim not in ("restoring", "data"):
-                process.wait_for("images/s")
                 # So that not each process is killed at its first checkpoint.
-                process.wait(draw.uniform(0, seconds / 4))
+                process.wait_for("images/s", draw.randint(1, self._lines))
             hit = self._strike(process, aim, draw)
             if hit is None:
                 return None
@@ -268,9 +269,9 @@ class _Process:
         except subprocess.TimeoutExpired:
             return None
 
-    def wait_for(self, text: str) -> None:
-        """Waits until it has printed a text, or has ended."""
-        while text not in self.text() and self.wait(0.01) is None:
+    def wait_for(self, text: str, times: int) -> None:
+        """Waits until it has printed a text so often, or has ended."""
+        while self.text().count(text) < times and self.wait(0.01) is None:
             pass
 
     def stack(self) -> str:
