@@ -1,0 +1,56 @@
+"""What a TPU forbids is not in a training step: it compiles with static shapes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training import GAN
+from training.networks import cnn, resnet
+
+FORBIDDEN = ("PyFunc", "EagerPyFunc", "PyFuncStateless", "Where", "Unique")
+SMALL = {"image_shape": (32, 32, 3), "width_multiplier": 1 / 64}
+
+
+def made(network, conditioning):
+    classes = None if conditioning is None else 3
+    gan = GAN(
+        network.generator(**SMALL, num_classes=classes, synchronized=True),
+        network.discriminator(**SMALL, num_classes=classes, conditioning=conditioning),
+        num_classes=classes,
+        discriminator_steps=2,
+        generator_batch_size=6,
+    )
+    gan.compile("adam", "sgd", gradient_penalty=10.0, jit_compile=True)
+    return gan
+
+
+@pytest.mark.parametrize("conditioning", [None, "projection", "concat", "auxiliary"])
+@pytest.mark.parametrize("network", [cnn, resnet], ids=["cnn", "resnet"])
+def test_shapes_are_static_and_nothing_calls_python(network, conditioning):
+    gan = made(network, conditioning)
+    spec = tf.TensorSpec([8, *SMALL["image_shape"]])
+    data = spec if conditioning is None else (spec, tf.TensorSpec([8], tf.int32))
+    graph = tf.function(gan.train_step).get_concrete_function(data).graph
+    nodes = graph.as_graph_def()
+    bodies = [nodes.node, *(function.node_def for function in nodes.library.function)]
+    operations = {node.op for body in bodies for node in body}
+    assert "Conv2D" in operations
+    assert not operations & set(FORBIDDEN)
+    dynamic = [
+        tensor
+        for operation in graph.get_operations()
+        for tensor in operation.outputs
+        if tensor.dtype not in (tf.resource, tf.variant)
+        and not tensor.shape.is_fully_defined()
+    ]
+    assert dynamic == []
+
+
+def test_a_step_of_the_residual_networks_compiles():
+    # The other network is compiled in `test_gan`.
+    gan = made(resnet, "projection")
+    images = np.zeros((8, *SMALL["image_shape"]), "float32")
+    gan.fit(images, np.arange(8) % 3, batch_size=4, verbose=0)
+    assert gan.step == 1
+    weights = gan.generator.weights + gan.discriminator.weights
+    assert all(np.isfinite(weight.numpy()).all() for weight in weights)
