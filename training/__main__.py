@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from training.commands.formatting import HelpFormatter
+
 # One line a command: its name, and what it does. Its module in `training.commands`
 # has `add_arguments(parser)` and `run(arguments)`, which returns an exit code or None.
 COMMANDS: dict[str, str] = {
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name,
             help=text,
             description=text[0].upper() + text[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         # TensorFlow takes seconds to import: only for the command that was asked for.
         if given[:1] == [name]:

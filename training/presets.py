@@ -48,15 +48,13 @@ class Preset:
 
     name: str
     description: str
-    data: str = _option("mnist5k", "images: a known name, tfds:NAME, or a path")
+    data: str = _option("mnist5k", "images: the path of a folder, or a name")
     image_size: int = _option(32, "height and width of the images in pixels")
-    network: str = _option("cnn", "cnn or resnet")
+    network: str = _option("cnn", "architecture of G and D")
     normalizer: str = _option("spectral", "what is done to D's layers")
-    loss: str = _option("hinge", "hinge, standard or wasserstein")
+    loss: str = _option("hinge", "adversarial loss")
     gradient_penalty: float = _option(0.0, "λ of the gradient penalty, 0 for none")
-    conditioning: str | None = _option(
-        None, "how labels enter D: none, projection, concat or auxiliary"
-    )
+    conditioning: str | None = _option(None, "how labels enter D")
     width_multiplier: float = _option(1.0, "multiplies the channels of hidden layers")
     last_width_multiplier: float | None = _option(
         None, "besides, multiplies those of D's last convolution or block; none: 1"
@@ -66,7 +64,7 @@ class Preset:
     generator_batch_size: int | None = _option(
         None, "images in an update of G; none: as in an update of D"
     )
-    setting: str = _option("C", "Adam's hyper-parameters and n_dis, A to F or ResNet")
+    setting: str = _option("C", "Adam's hyper-parameters and n_dis of the paper")
     learning_rate: float | None = _option(None, "α; none: the setting's")
     beta_1: float | None = _option(None, "β₁; none: the setting's")
     beta_2: float | None = _option(None, "β₂; none: the setting's")
@@ -184,21 +182,27 @@ def get(name: str) -> Preset:
     return PRESETS[name]
 
 
+# Rows that the paper has for CIFAR-10 alone.
+_NOT_IN_TABLE_2 = ("stl10-cnn", "stl10-cnn-batch-norm", "stl10-cnn-gan-gp")
+
+
 def _cnn(data: str, name: str, what: str, **changes: Any) -> Preset:
     size = {"cifar10": 32, "stl10": 48}[data]
+    title = {"cifar10": "CIFAR-10", "stl10": "STL-10"}[data]
+    table = "beside table 2" if f"{data}-cnn{name}" in _NOT_IN_TABLE_2 else "table 2"
     return Preset(
         name=f"{data}-cnn{name}",
-        description=f"table 2, {data}, standard CNN: {what}",
+        description=f"{table}, {title}, standard CNN: {what}",
         **{"data": data, "image_size": size, **changes},
     )
 
 
 def _resnet(data: str, name: str, what: str, **changes: Any) -> Preset:
-    plain = _cnn(data, "", what)
+    title = {"cifar10": "CIFAR-10", "stl10": "STL-10"}[data]
     return dataclasses.replace(
-        plain,
+        _cnn(data, "", what),
         name=f"{data}-resnet{name}",
-        description=f"table 2, {data}, ResNet: {what}",
+        description=f"table 2, {title}, ResNet: {what}",
         **{"network": "resnet", "setting": "ResNet", **changes},
     )
 
@@ -212,6 +216,9 @@ _WGAN_GP = {
     "gradient_penalty": 10.0,
     "setting": "A",
 }
+
+
+_BASELINE = {"cifar10": "WGAN-GP, also the baseline of table 7", "stl10": "WGAN-GP"}
 
 
 def _table_2() -> list[Preset]:
@@ -230,7 +237,7 @@ def _table_2() -> list[Preset]:
                     ("orthonormal", "orthonormal regularization"),
                 )
             ),
-            _cnn(data, "-wgan-gp", "WGAN-GP", **_WGAN_GP),
+            _cnn(data, "-wgan-gp", _BASELINE[data], **_WGAN_GP),
             _cnn(data, "-gan-gp", "GAN-GP", **{**_WGAN_GP, "loss": "standard"}),
             _resnet(data, "", "SN, hinge loss"),
             _resnet(
@@ -248,12 +255,16 @@ def _table_2() -> list[Preset]:
     ]
 
 
-def _reparameterized(base: Preset, table: str, normalizer: str) -> Preset:
-    method = normalizer.removesuffix("-gamma")
+def _reparameterized(base: Preset, row: str, normalizer: str) -> Preset:
+    method = {
+        "frobenius-gamma": "Frobenius normalization",
+        "weight-norm-gamma": "weight normalization",
+        "spectral-gamma": "SN",
+    }[normalizer]
     return dataclasses.replace(
         base,
         name=f"{base.name}-{normalizer}",
-        description=f"{table}: {method} with γ, under the gradient penalty",
+        description=f"{row}, {method} with γ",
         normalizer=normalizer,
     )
 
@@ -272,13 +283,13 @@ def _tables_7_and_8() -> list[Preset]:
     )
     return [
         *(
-            _reparameterized(cnn, "table 7, standard CNN", normalizer)
+            _reparameterized(cnn, "table 7, standard CNN: WGAN-GP", normalizer)
             for normalizer in ("frobenius-gamma", "weight-norm-gamma", "spectral-gamma")
         ),
         resnet,
-        _reparameterized(resnet, "table 7, ResNet", "spectral-gamma"),
+        _reparameterized(resnet, resnet.description, "spectral-gamma"),
         with_labels,
-        _reparameterized(with_labels, "table 8, ResNet with labels", "spectral-gamma"),
+        _reparameterized(with_labels, with_labels.description, "spectral-gamma"),
     ]
 
 

@@ -15,7 +15,10 @@ from sn_keras import ConditionalBatchNormalization
 from training.__main__ import COMMANDS, main
 from training.commands import options
 from training.files import write_json
-from training.presets import PRESETS, Preset
+from training.losses import LOSSES
+from training.networks import NETWORKS
+from training.normalizers import NORMALIZERS
+from training.presets import PRESETS, SETTINGS, Preset
 from training.run_folder import RunFolder
 
 
@@ -32,7 +35,8 @@ def test_help_of_every_command(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
-    assert COMMANDS[command][1:] in " ".join(capsys.readouterr().out.split())
+    text = " ".join(capsys.readouterr().out.split())
+    assert COMMANDS[command][1:] in text and "default: None" not in text
 
 
 def test_help_of_fit_has_every_field_with_its_default(capsys):
@@ -43,7 +47,10 @@ def test_help_of_fit_has_every_field_with_its_default(capsys):
         if "help" in field.metadata:
             assert f"--{field.name.replace('_', '-')} " in text
             assert field.metadata["help"] in text
-    assert "(default: 100000)" in text
+    assert "(default: 100000)" in text and "(default: None)" not in text
+    for names in (NETWORKS, NORMALIZERS, LOSSES, SETTINGS):
+        # Where a line ends after a dash, there is a space now.
+        assert ", ".join(names) in text.replace("- ", "-")
 
 
 def test_help_needs_no_tensorflow():
@@ -168,7 +175,12 @@ def test_sample_takes_labels(tmp_path, capsys):
     a, b = pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png")
     assert (a[:4, :4] != b[:4, :4]).any()
     np.testing.assert_array_equal(a[:4, 6:], b[:4, 6:])
-    assert "[0, 3)" in fails(capsys, "sample", str(folder.path), "--labels", "3")
+    for labels in ("3", "0,-1"):
+        assert "[0, 3)" in fails(capsys, "sample", str(folder.path), "--labels", labels)
+    for labels in ("cat", "", "1,"):
+        with pytest.raises(SystemExit):
+            main(["sample", str(folder.path), f"--labels={labels}"])
+        assert "`labels` must be numbers of classes" in capsys.readouterr().err
 
 
 def test_sample_refuses(tmp_path, capsys):

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 
+from training.commands.formatting import HelpFormatter
 from training.experiments import EXPERIMENTS
 from training.experiments.grid import StoppedError
 
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name,
             help=text,
             description=text[0].upper() + text[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         module.add_arguments(sub)
         sub.set_defaults(run_experiment=module.run)

@@ -7,6 +7,11 @@ import dataclasses
 
 from training import presets, runs
 from training.commands import options
+from training.data import known_names
+from training.losses import LOSSES
+from training.networks import NETWORKS
+from training.networks.conditional import CONDITIONINGS
+from training.normalizers import NORMALIZERS
 from training.presets import Preset
 from training.runs import RunOptions
 
@@ -19,11 +24,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to train; `python -m training presets` lists them",
     )
     parser.add_argument(
-        "--run", required=True, help="the run's folder; one that is there is carried on"
+        "--run",
+        required=True,
+        help="the run's folder; one that is there is carried on",
     )
     options.add_options(
-        parser.add_argument_group("what is trained, in place of the preset's value"),
+        parser.add_argument_group(
+            "what is trained, in place of the preset's value",
+            "The default is that of presets that say nothing else; "
+            "`python -m training presets NAME` shows what one says.",
+        ),
         Preset,
+        known={
+            "data": known_names(),
+            "network": NETWORKS,
+            "normalizer": NORMALIZERS,
+            "loss": LOSSES,
+            "conditioning": ("none", *CONDITIONINGS),
+            "setting": presets.SETTINGS,
+        },
     )
     options.add_options(parser.add_argument_group("how it is run"), RunOptions)
 

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 
@@ -15,6 +15,7 @@ def add_options(
     kind: type,
     defaults: Any = None,
     without: Collection[str] = (),
+    known: Mapping[str, Iterable[str]] | None = None,
 ) -> None:
     """Adds an option for each field of a dataclass that has a help text.
 
@@ -26,6 +27,7 @@ def add_options(
         kind: the dataclass; fields with `metadata["help"]` count.
         defaults: one whose values the help names as the defaults; None: the fields'.
         without: names of fields that get no option.
+        known: for fields that are names, those that there are; the help lists them.
     """
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
@@ -33,13 +35,16 @@ def add_options(
             default = (
                 field.default if defaults is None else getattr(defaults, field.name)
             )
+            text = field.metadata["help"]
+            if known is not None and field.name in known:
+                text += ": " + ", ".join(known[field.name])
             parser.add_argument(
                 "--" + field.name.replace("_", "-"),
                 dest=field.name,
                 type=_parser_of(hints[field.name]),
                 default=argparse.SUPPRESS,
                 metavar=field.name.upper(),
-                help=f"{field.metadata['help']} (default: {_shown(default)})",
+                help=f"{text} (default: {_shown(default)})",
             )
 
 

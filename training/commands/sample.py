@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         type=_labels,
-        help="classes of a conditional generator, such as 3 or 0,1,2; they repeat",
+        help="numbers of the classes to draw, such as 3 or 0,1,2, which repeat, for a "
+        "conditional generator; by default random ones",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--grid", action="store_true", help="one PNG with all (default)")
@@ -91,4 +92,9 @@ def _draw(
 
 
 def _labels(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"`labels` must be numbers of classes, such as 3 or 0,1,2. Received: {text}"
+        ) from None

@@ -42,19 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, help="the folder of all runs")
     parser.add_argument("--data", default="fashion_mnist", help="images, as in `fit`")
     parser.add_argument("--steps", type=int, default=1000, help="updates of G")
-    parser.add_argument("--width-multiplier", type=float, default=0.25)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument(
+        "--width-multiplier", type=float, default=0.25, help="as in `fit`"
+    )
+    parser.add_argument("--batch-size", type=int, default=64, help="as in `fit`")
     parser.add_argument("--setting", default="C", help="A to F")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="as in `fit`")
     parser.add_argument(
         "--rounds", type=int, default=15, help="timed updates a method, in turns"
     )
     parser.add_argument(
         "--methods",
         nargs="+",
-        default=list(METHODS),
         metavar="METHOD",
-        help=f"some of: {', '.join(METHODS)}",
+        help=f"some of: {', '.join(METHODS)}; by default all of them",
     )
 
 
@@ -72,7 +73,10 @@ def run(arguments: argparse.Namespace) -> None:
         loss="standard",
     )
     table = compare(
-        Path(arguments.output), base, arguments.methods, rounds=arguments.rounds
+        Path(arguments.output),
+        base,
+        arguments.methods or METHODS,
+        rounds=arguments.rounds,
     )
     print(markdown(table))
     print(f"Picture  {Path(arguments.output) / 'comparison.png'}")
