@@ -29,6 +29,8 @@ from training.run_folder import RunFolder
 
 # Images that the pairs of MS-SSIM are drawn from; 5,000 of 128 px would be 250 MB.
 SIMILARITY_IMAGES = 1000
+# Classes that they are of: 1,000 images of ImageNet's classes have no pair of one.
+SIMILARITY_CLASSES = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +88,18 @@ class Evaluation:
             )
         real = self._real_features(self.real, self.protocol.n_real)
         kept: list[NDArray[np.uint8]] = []
+        kept_labels: list[NDArray[np.int32]] = []
 
         def keeping(count: int, seed: int, keep: int = 0) -> Any:
             for images, labels in generated_batches(
                 generator, count, self.batch_size, seed, latent_dim, classes
             ):
                 if sum(map(len, kept)) < keep:
-                    kept.append(images)
+                    of_few: Any = slice(None)
+                    if labels is not None:
+                        of_few = labels < SIMILARITY_CLASSES
+                        kept_labels.append(labels[of_few])
+                    kept.append(images[of_few])
                 yield images, labels
 
         count = self.protocol.generated
@@ -105,7 +112,9 @@ class Evaluation:
         scores = score(real, fake, self.protocol, self.extractor.scores)
         if scales_of(shape):
             few = np.concatenate(kept)[:SIMILARITY_IMAGES]
-            few_labels = None if fake.labels is None else fake.labels[: len(few)]
+            few_labels = None
+            if kept_labels:
+                few_labels = np.concatenate(kept_labels)[: len(few)]
             scores["MS-SSIM"] = intra_ms_ssim(few, few_labels).mean
         if self.intra and classes:
             count = self.intra * classes

@@ -12,7 +12,12 @@ import tensorflow as tf
 from training import GAN
 from training.__main__ import main
 from training.data import ArraySource
-from training.evaluation import compare, intra_frechet_distance
+from training.evaluation import (
+    compare,
+    evaluate,
+    intra_frechet_distance,
+    intra_ms_ssim,
+)
 from training.evaluation.evaluate import Evaluation, load_generator, step_of
 from training.evaluation.extraction import extract
 from training.evaluation.extractors import KerasExtractor
@@ -355,3 +360,23 @@ def test_command_refuses(make_run, pixels, tmp_path, arguments, message, capsys)
     assert main(["evaluate", run, "--cache", str(tmp_path), *arguments]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "a" / "scores").exists()
+
+
+def test_similarity_has_pairs_of_a_class_among_many_classes(
+    make_run, pixels, tmp_path, monkeypatch
+):
+    """As 1,000 images of 1,000 classes: the first three are one of each class."""
+    monkeypatch.setattr(evaluate, "SIMILARITY_IMAGES", 3)
+    monkeypatch.setattr(evaluate, "SIMILARITY_CLASSES", 1)
+    folder = make_run(conditional=True)
+    real, _ = sources(folder)
+    evaluation = Evaluation(
+        pixels, SMALL, real, cache=tmp_path / "cache", batch_size=16
+    )
+    report = evaluation.score_run(folder)
+    # One batch of 16 has three and more of class 0.
+    made, labels = next(
+        generated_batches(load_generator(folder), 16, 16, 0, 4, num_classes=3)
+    )
+    expected = intra_ms_ssim(made[labels == 0][:3]).mean
+    assert report.scores["MS-SSIM"] == pytest.approx(expected)

@@ -1,0 +1,154 @@
+"""The other experiments: what each varies, and what it measures."""
+
+import json
+
+import numpy as np
+import pytest
+
+from training.__main__ import main
+from training.data import load
+from training.evaluation import classifier
+from training.experiments import EXPERIMENTS
+from training.experiments.imagenet import Similarity
+from training.experiments.singular_values import restored
+from training.run_folder import RunFolder
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_each_has_help(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["experiment", name, "--help"])
+    assert ended.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert EXPERIMENTS[name][1:] in text and "--output" in text
+
+
+def presets(found, tmp_path):
+    for row in found["rows"]:
+        yield row, RunFolder(tmp_path / "out" / row["run"]).config()["preset"]
+
+
+def test_n_dis(experiment, tmp_path, capsys):
+    options = "--n-dis 1 2 --seeds 0 1 --methods spectral --steps 2".split()
+    found = experiment("n-dis", *options)
+    varied = [(row["n_dis"], row["seed"]) for row in found["rows"]]
+    assert varied == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    for row, preset in presets(found, tmp_path):
+        assert preset["discriminator_steps"] == row["n_dis"]
+        assert preset["seed"] == row["seed"] and preset["learning_rate"] == 1e-3
+    values = [row["scores"]["FD-quarters"] for row in found["rows"][:2]]
+    mean, deviation = np.mean(values), np.std(values, ddof=1)
+    assert f"{mean:.4g} ± {deviation:.2g}" in capsys.readouterr().out
+
+
+def test_feature_dimension(experiment, data, tmp_path):
+    options = "--factors 0.5 2 --methods orthonormal --steps 2".split()
+    found = experiment("feature-dimension", *options)
+    assert [row["factor"] for row in found["rows"]] == [0.5, 2.0]
+    for row in found["rows"]:
+        folder = RunFolder(tmp_path / "out" / row["run"])
+        gan, _ = restored(folder, load(f"idx:{data}", image_size=12))
+        channels = gan.discriminator.get_layer("conv").kernel.shape[-1]
+        assert channels == 4 * row["factor"]
+
+
+def test_time(experiment, capsys):
+    options = ["--rounds", "3", "--methods", "vanilla", "wgan-gp"]
+    found = experiment("time", *options, scored=False)
+    vanilla, penalized = found["rows"]
+    assert vanilla["relative"] == 1.0 and found["base"]["discriminator_steps"] == 5
+    for row in found["rows"]:
+        low, high = row["quartiles"]
+        assert 0 < low <= row["seconds_per_100_updates"] <= high
+    assert f"{penalized['relative']:.3f}" in capsys.readouterr().out
+
+
+def test_reparametrization_measures_the_critic_on_new_images(
+    experiment, data, tmp_path
+):
+    options = "--methods cnn-wgan-gp-spectral-gamma resnet-ac-wgan-gp --steps 4"
+    options += " --every 2 --discriminator-steps 1 --setting D"
+    with pytest.raises(SystemExit):  # the paper's rows have settings of their own
+        experiment("reparametrization", *options.split())
+    found = experiment("reparametrization", *options.split()[:-2])
+    for row, preset in presets(found, tmp_path):
+        assert preset["loss"] == "wasserstein" and preset["gradient_penalty"] == 10.0
+        auxiliary = row["method"] == "resnet-ac-wgan-gp"
+        assert preset["conditioning"] == ("auxiliary" if auxiliary else None)
+        assert preset["normalizer"] == ("none" if auxiliary else "spectral-gamma")
+        assert row["critic_loss"]["train"]["steps"] == [2, 4]
+        folder = RunFolder(tmp_path / "out" / row["run"])
+        test = load(f"idx:{data}", image_size=12, split="test")
+        gan, _ = restored(folder, test)
+        images, labels = test.sample(len(test))
+        labels = labels if auxiliary else None
+        sides = [(images + 0.5) / 128 - 1, gan.generate(len(images), 1, labels)]
+        means = []
+        for side in sides:
+            out = gan.discriminator(side.astype(np.float32), training=False)
+            means.append(np.mean(out["logits"] if auxiliary else out))
+        curve = row["critic_loss"]["validation"]["values"]
+        assert curve[-1] == pytest.approx(means[1] - means[0], abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*covariance is singular")
+def test_imagenet_draws_curves_of_scores_and_likeness(
+    experiment, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(classifier, "MINIMUM_STEPS", 5)
+    options = "--methods concat-none projection-spectral --steps 18 --every 9"
+    options += " --score-images 30 --similarity-images 5 --discriminator-steps 1"
+    found = experiment("imagenet", *options.split())
+    for row, preset in presets(found, tmp_path):
+        conditioning, normalizer = row["method"].split("-")
+        assert preset["conditioning"] == conditioning
+        assert preset["normalizer"] == normalizer
+        # The paper's ratios: 128 images of G to 64 of D, 1/9 of the steps with decay.
+        assert preset["generator_batch_size"] == 8 and preset["decay_steps"] == 2
+        assert set(row["curves"]) == {"CS", "FCD", "intra_ms_ssim"}
+        for curve in row["curves"].values():
+            assert curve["steps"] == [9, 18]
+
+
+class Pretender:
+    """Stands for a GAN that makes given images."""
+
+    def __init__(self, of_label):
+        self.of_label = of_label
+
+    def generate(self, count, seed, labels):
+        return np.stack([self.of_label(int(label)) for label in labels])
+
+
+def test_similarity_is_1_for_a_collapsed_class(data):
+    random = np.random.default_rng(0)
+    fixed = random.uniform(-1, 1, (3, 12, 12, 1)).astype(np.float32)
+    measure = Similarity(load(f"idx:{data}", image_size=12), classes=100, count=4)
+    collapsed = measure(Pretender(lambda label: fixed[label]))
+    varied = measure(Pretender(lambda label: random.uniform(-1, 1, (12, 12, 1))))
+    assert collapsed["intra_ms_ssim"] == pytest.approx(1.0)
+    assert varied["intra_ms_ssim"] < 0.2
+
+
+def test_imagenet_needs_labels_and_pixels(experiment, tmp_path, capsys):
+    experiment("imagenet", "--similarity-images", "1", code=1)
+    assert "`similarity_images`" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_small_is_a_setting_that_options_change(tmp_path):
+    import argparse
+
+    from training.experiments import options, robustness
+
+    parser = argparse.ArgumentParser()
+    robustness.add_arguments(parser)
+    given = parser.parse_args(["--output", "x", "--small", "--steps", "7"])
+    preset = options.base_preset(given, robustness._BASE)
+    assert (preset.data, preset.image_size, preset.steps) == ("mnist5k", 32, 7)
+    assert options.with_small_scores(given).n_fake == 1000
+    full = options.base_preset(
+        parser.parse_args(["--output", "x", "--data", "stl10"]), robustness._BASE
+    )
+    assert (full.image_size, full.steps, full.width_multiplier) == (48, 100_000, 1.0)
+    assert json.dumps(full.as_dict())
