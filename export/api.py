@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -91,12 +93,11 @@ def export_generator(
     _check_choice("formats", formats, FORMATS)
     _check_choice("precisions", precisions, PRECISIONS)
     _check_sizes(batch_sizes)
-    if "litert" in formats:
-        litert.check_arguments(precisions, calibration_samples)
+    _check_numbers(seed, calibration_samples, min_psnr)
     if "onnx" in formats:
         onnx_file.check_available()
-    target = pathlib.Path(output)
-    folders.check_target(target, overwrite)
+    target = folders.check_target(output, overwrite)
+    batch_sizes = [int(size) for size in batch_sizes]  # NumPy's have no JSON
     loaded = generators.load(generator, num_classes)
     judge = None if classifier is None else Classifier(classifier, loaded)
     sizes = {*batch_sizes, *_OPEN_SIZES}
@@ -155,17 +156,41 @@ def _write(
 
 
 def _check_choice(name: str, chosen: Sequence[str], known: Sequence[str]) -> None:
-    if isinstance(chosen, str) or not chosen or any(one not in known for one in chosen):
+    listed = [] if isinstance(chosen, str) else list(chosen or ())
+    good = all(one in known for one in listed)
+    if not listed or not good or len(set(listed)) != len(listed):
         raise ValueError(
-            f"`{name}` must be a list of one or more of {list(known)}. "
+            f"`{name}` must be a list of one or more of {list(known)}, each once. "
             f"Received: {name}={chosen!r}"
         )
 
 
+def _check_numbers(seed: int, calibration_samples: int, min_psnr: float | None) -> None:
+    if not _is_integer(seed) or seed < 0:
+        raise ValueError(
+            f"`seed` must be an integer of 0 or more. Received: seed={seed!r}"
+        )
+    if not _is_integer(calibration_samples) or calibration_samples < 1:
+        raise ValueError(
+            "`calibration_samples` must be an integer of 1 or more: int8-full takes "
+            "latents to calibrate with. "
+            f"Received: calibration_samples={calibration_samples!r}"
+        )
+    number = isinstance(min_psnr, (int, float)) and not math.isnan(min_psnr)
+    if min_psnr is not None and not number:
+        raise ValueError(
+            "`min_psnr` must be a number of decibels, or None. "
+            f"Received: min_psnr={min_psnr!r}"
+        )
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def _check_sizes(batch_sizes: Sequence[int]) -> None:
     good = batch_sizes and all(
-        isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 4096
-        for size in batch_sizes
+        _is_integer(size) and 1 <= size <= 4096 for size in batch_sizes
     )
     if not good or len(set(batch_sizes)) != len(batch_sizes):
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import fnmatch
 import os
 import pathlib
 import shutil
@@ -16,11 +17,27 @@ from export import manifests
 # Of the folder that an export is written to before it takes its place.
 _SUFFIX = ".partial"
 
+# What an earlier export or page consists of: nothing else is deleted with it.
+_WRITTEN = (
+    manifests.NAME,
+    "saved_model",
+    "generator.onnx",
+    "generator-*.tflite",
+    "web",
+    f".web-*{_SUFFIX}",
+    "page.json",
+    "generator.tflite",
+    "litert",
+    "*.js",
+    "*.css",
+    "index.html",
+)
+
 
 def check_target(
-    path: pathlib.Path, overwrite: bool, manifest: str = manifests.NAME
-) -> None:
-    """Refuses a target that holds anything that must not be lost.
+    path: str | os.PathLike[str], overwrite: bool, manifest: str = manifests.NAME
+) -> pathlib.Path:
+    """Refuses a target that holds anything that must not be lost; returns its path.
 
     Args:
         path: the folder that is to be written.
@@ -28,10 +45,23 @@ def check_target(
         manifest: the file by which an earlier export is known.
 
     Raises:
+        TypeError, ValueError: if `path` is no path.
         FileExistsError: if there is something at `path` and `overwrite` is False, or
-            it is no earlier export.
+            it is no earlier export, holds other things, or can't be moved.
         NotADirectoryError, PermissionError: if nothing can be written there.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"`output` must be a path. Received: output={path!r}")
+    if not os.fspath(path):
+        raise ValueError(f"`output` must name a folder. Received: output={path!r}")
+    path = pathlib.Path(path)
+    here = pathlib.Path.cwd()
+    if os.path.ismount(path) or path.resolve() in (here, *here.parents):
+        # Its contents would land in a folder that nobody sees, or the rename fail.
+        raise FileExistsError(
+            f"{path} can't be replaced: it is the current folder, holds it, or is the "
+            "root of a file system. Choose a folder inside it."
+        )
     above = next(one for one in path.absolute().parents if one.exists())
     if not above.is_dir():
         raise NotADirectoryError(
@@ -40,10 +70,10 @@ def check_target(
     if not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(f"{path} can't be written: no permission for {above}.")
     if not os.path.lexists(path):
-        return
+        return path
     empty = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
     if empty:
-        return
+        return path
     if not overwrite:
         raise FileExistsError(
             f"{path} exists. Choose another folder, or pass `--overwrite` "
@@ -54,6 +84,13 @@ def check_target(
             f"{path} exists and is no earlier export (it has no {manifest}), so it is "
             "not overwritten."
         )
+    others = [entry.name for entry in path.iterdir() if not _is_written(entry.name)]
+    if others:
+        raise FileExistsError(
+            f"{path} is not overwritten: {', '.join(sorted(others))} in it is no part "
+            "of an export. Move it elsewhere first."
+        )
+    return path
 
 
 @contextlib.contextmanager
@@ -106,6 +143,11 @@ def replaced(
             ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_written(name: str) -> bool:
+    """Whether an export, or a page, has an entry of this name."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _WRITTEN)
 
 
 def _is_full(error: Exception) -> bool:

@@ -12,8 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 
-import sn_keras
-from export import keras_files
+from export import keras_files, plain_models
+
+# Images that the plain copy of a generator is compared on with the generator.
+_CHECKED = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,9 +131,8 @@ def _describe(
     check_weights(model, name)
     # Anew from its tensors, so that the inputs are a plain list in the order above
     # and not, say, a dictionary.
-    plain = in_float32(
-        sn_keras.fold(keras.Model(model.inputs, output, name=model.name))
-    )
+    listed = keras.Model(model.inputs, output, name=model.name)
+    plain = plain_models.plain(listed)
     # What a run writes about its generator.
     told = config.get("generator")
     told = told if isinstance(told, dict) else {}
@@ -142,7 +143,7 @@ def _describe(
     if known is None or len(names) != known:
         names = ()
     height, width, channels = (int(size) for size in output.shape[1:])
-    return Generator(
+    generator = Generator(
         model=plain,
         latent_dim=int(latents.shape[-1]),
         image_shape=(height, width, channels),
@@ -151,22 +152,10 @@ def _describe(
         config=config,
         source=name,
     )
-
-
-def in_float32(model: keras.Model) -> keras.Model:
-    """Returns a model that computes in float32, whatever policy it was trained with.
-
-    A mixed policy speeds training up; it is no property of the weights.
-    """
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
-        return model
-
-    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
-
-    copy = keras.models.clone_model(model, clone_function=clone)
-    copy.set_weights(model.get_weights())
-    return copy
+    plain_models.check_equal(
+        listed, plain, generator.in_order(**generator.draw(_CHECKED, seed=0))
+    )
+    return generator
 
 
 def _input_order(model: keras.Model) -> list[str]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from export import metadata, saved_model, signatures, simplification
 from export.errors import ConversionError
-from export.formats import PRECISIONS, signature_name
+from export.formats import signature_name
 from export.generators import Generator
 from export.layer_names import layer_of
 from export.quiet import quiet
@@ -42,10 +42,8 @@ def convert(
         seed: the seed they are drawn with. Defaults to 0.
 
     Raises:
-        ValueError: if an argument is out of its range.
         ConversionError: if the model has an op that LiteRT does not have built in.
     """
-    check_arguments(precisions, calibration_samples)
     model = simplification.simplify(generator.model, phases=True)
     generator = dataclasses.replace(generator, model=model)
     functions = {
@@ -72,21 +70,6 @@ def convert(
                     f"built-in ops: {_reason(str(error), generator)}"
                 ) from error
             yield precision, metadata.embed(content, metadata.describe(generator))
-
-
-def check_arguments(precisions: Sequence[str], calibration_samples: int) -> None:
-    """Raises `ValueError` for arguments that `convert` can't do."""
-    for precision in precisions:
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"`precisions` must be of {list(PRECISIONS)}. "
-                f"Received: precisions={precisions!r}"
-            )
-    if "int8-full" in precisions and calibration_samples < 1:
-        raise ValueError(
-            "`calibration_samples` must be 1 or more: int8-full takes latents to "
-            f"calibrate with. Received: calibration_samples={calibration_samples!r}"
-        )
 
 
 def _converter(path: pathlib.Path, keys: list[str], precision: str) -> Any:

@@ -5,9 +5,21 @@ from __future__ import annotations
 import json
 import math
 import pathlib
+import re
 from typing import Any
 
 NAME = "export.json"
+
+# What is read by others than people.
+_KEYS = (
+    "batch_sizes",
+    "class_names",
+    "files",
+    "image_shape",
+    "latent_dim",
+    "num_classes",
+)
+_FILE = re.compile(r"[\w-]+(\.\w+)?")
 
 
 def write(folder: pathlib.Path, content: dict[str, Any], name: str = NAME) -> None:
@@ -30,7 +42,7 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if `folder` is no export of a generator.
-        ValueError: if the manifest is no JSON.
+        ValueError: if the manifest is no JSON, or names a file outside of the folder.
     """
     path = folder / NAME
     if not path.is_file():
@@ -42,8 +54,14 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is no valid JSON: {error}") from error
-    if not isinstance(manifest, dict) or "batch_sizes" not in manifest:
+    if not isinstance(manifest, dict) or not set(_KEYS) <= set(manifest):
         raise FileNotFoundError(f"{folder} is no export of a generator.")
+    for file in manifest["files"]:
+        # Nothing outside the folder is run, or copied into a page.
+        if not _FILE.fullmatch(file["file"]):
+            raise ValueError(
+                f"{path} must name files of its folder. Received: {file['file']!r}"
+            )
     return manifest
 
 

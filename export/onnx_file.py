@@ -35,7 +35,7 @@ def check_available() -> None:
 
 
 def write(generator: Generator, path: pathlib.Path) -> None:
-    """Writes an ONNX file with an open batch size and the output `images`.
+    """Writes an ONNX file: `latents` (and `labels`), any number, to `images`.
 
     Args:
         generator: the generator.
@@ -58,7 +58,7 @@ def write(generator: Generator, path: pathlib.Path) -> None:
 
     converted = onnx.load(str(path))
     _check_operators(converted.graph, generator)
-    _name_output(converted.graph)
+    _name_tensors(converted.graph)
     onnx.checker.check_model(converted)
     onnx.save(converted, str(path))
 
@@ -85,12 +85,14 @@ def _check_operators(graph: Any, generator: Generator) -> None:
     )
 
 
-def _name_output(graph: Any) -> None:
-    """Renames the output, which tf2onnx calls after a node of its graph."""
-    old = graph.output[0].name
+def _name_tensors(graph: Any) -> None:
+    """Gives inputs and output our names: theirs are the model's and tf2onnx's own."""
+    names = {graph.output[0].name: "images"}
+    for value in graph.input:
+        rank = len(value.type.tensor_type.shape.dim)
+        names[value.name] = "latents" if rank == 2 else "labels"
     for node in graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                if name == old:
-                    names[index] = "images"
-    graph.output[0].name = "images"
+        for tensors in (node.input, node.output):
+            tensors[:] = [names.get(name, name) for name in tensors]
+    for value in (*graph.input, *graph.output):
+        value.name = names[value.name]

@@ -10,6 +10,7 @@ import numpy as np
 
 import sn_keras
 from export import batch_norm, upsampling
+from export.copies import copied
 from export.phases import PhaseConvolution
 
 
@@ -50,6 +51,8 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
     values: dict[str, list[np.ndarray]] = {}
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if not isinstance(layer, keras.layers.Layer):
+            return layer
         if id(layer) in folded or id(layer) in rectified or _idle(layer):
             return Nothing(name=layer.name)
         if type(layer) is sn_keras.ConditionalBatchNormalization and _last_axis(layer):
@@ -77,21 +80,21 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
             values[layer.name] = _weights(layer)
         if phases and PhaseConvolution.can_replace(layer):
             return PhaseConvolution(layer.get_config())
-        return layer.__class__.from_config(layer.get_config())
+        return copied(layer)
 
     def convolution(
         layer: keras.layers.Layer, name: str | None = None
     ) -> keras.layers.Layer:
         """A copy that does what follows as well; notes its weights."""
         name = name or layer.name
-        config = {**layer.get_config(), "name": name}
+        changes: dict[str, Any] = {"name": name}
         values[name] = _weights(layer)
         if id(layer) in active:
-            config["activation"] = "relu"
+            changes["activation"] = "relu"
         if id(layer) in norms:
-            config["use_bias"] = True
+            changes["use_bias"] = True
             values[name] = batch_norm.fold(layer, norms[id(layer)])
-        return layer.__class__.from_config(config)
+        return copied(layer, **changes)
 
     simple = keras.models.clone_model(model, clone_function=clone)
     for name, arrays in values.items():

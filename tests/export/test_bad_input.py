@@ -19,6 +19,12 @@ from export.__main__ import main
         ({"batch_sizes": [0]}, "`batch_sizes` must be"),
         ({"batch_sizes": [2, 2]}, "`batch_sizes` must be"),
         ({"batch_sizes": []}, "`batch_sizes` must be"),
+        ({"precisions": ["float32", "float32"]}, "`precisions` .* each once"),
+        ({"seed": -1}, "`seed` must be"),
+        ({"calibration_samples": 2.5}, "`calibration_samples` must be"),
+        ({"min_psnr": float("nan")}, "`min_psnr` must be"),
+        ({"min_psnr": "30"}, "`min_psnr` must be"),
+        ({"num_classes": 3}, "`num_classes` .* must be None"),
     ],
 )
 def test_bad_arguments_are_named(small_cnn, tmp_path, options, message):
@@ -28,7 +34,7 @@ def test_bad_arguments_are_named(small_cnn, tmp_path, options, message):
 
 
 def test_int8_full_without_latents_to_calibrate_with(small_cnn, tmp_path):
-    with pytest.raises(ValueError, match="`calibration_samples` must be 1"):
+    with pytest.raises(ValueError, match="`calibration_samples` .* to calibrate with"):
         export.export_generator(
             small_cnn,
             tmp_path / "out",

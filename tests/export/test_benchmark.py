@@ -7,7 +7,7 @@ import json
 import pytest
 
 import export
-from export import benchmark
+from export import benchmark, manifests
 from export.__main__ import main
 
 
@@ -38,6 +38,19 @@ def test_every_file_is_measured_beside_keras(small_cnn, tmp_path, capsys):
 
 @pytest.mark.parametrize("bad", [{"threads": [0]}, {"turns": 0}, {"batch_sizes": [-1]}])
 def test_bad_arguments_are_named(tmp_path, bad):
-    (tmp_path / "export.json").write_text(json.dumps({"batch_sizes": [1]}))
+    content = dict.fromkeys(manifests._KEYS, [])
+    (tmp_path / "export.json").write_text(json.dumps({**content, "batch_sizes": [1]}))
     with pytest.raises(ValueError, match=f"`{next(iter(bad))}` must be"):
         benchmark.benchmark(tmp_path, **bad)
+
+
+def test_a_manifest_names_nothing_outside_its_folder(tmp_path):
+    content = dict.fromkeys(manifests._KEYS, [])
+    for name in ("../secret", "/etc/passwd", ".."):
+        content["files"] = [{"file": name}]
+        (tmp_path / "export.json").write_text(json.dumps(content))
+        with pytest.raises(ValueError, match="must name files of its folder"):
+            manifests.read(tmp_path)
+    (tmp_path / "export.json").write_text(json.dumps({"files": []}))
+    with pytest.raises(FileNotFoundError, match="no export of a generator"):
+        manifests.read(tmp_path)

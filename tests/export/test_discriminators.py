@@ -40,6 +40,22 @@ def test_logits_and_features_equal_those_of_keras(tmp_path):
     np.testing.assert_allclose(outputs["features"], features([x, labels]), atol=1e-5)
 
 
+def test_an_auxiliary_classifiers_logits_are_told_apart(tmp_path):
+    images = keras.Input((8, 8, 3), name="images")
+    h = layers.Flatten()(layers.Conv2D(4, 3, strides=2)(images))
+    # In the order of their names the classes come first.
+    outputs = {"logits": layers.Dense(1)(h), "class_logits": layers.Dense(3)(h)}
+    model = keras.Model(images, outputs)
+    differences = export.export_discriminator(model, tmp_path / "d")
+    assert set(differences) == {"logits", "class_logits", "features"}
+    loaded = tf.saved_model.load(str(tmp_path / "d" / "saved_model"))
+    x = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)).astype("float32")
+    found = loaded.signatures["serving_default"](images=tf.constant(x))
+    for name, expected in model(x).items():
+        np.testing.assert_allclose(found[name], expected, atol=1e-5)
+    assert found["features"].shape == (4, 3 * 3 * 4)
+
+
 def test_what_is_no_discriminator_is_refused(small_cnn, tmp_path):
     with pytest.raises(ValueError, match="is no discriminator"):
         export.export_discriminator(small_cnn, tmp_path / "d")

@@ -133,6 +133,22 @@ def _rectified(model, expected):
     _same(model, simple, [x])
 
 
+class Doubler(layers.Layer):
+    def call(self, inputs):
+        return 2.0 * inputs
+
+
+def test_operations_and_layers_of_ones_own_are_kept():
+    inputs = keras.Input((6, 6, 4))
+    x = keras.ops.tanh(layers.Lambda(lambda x: 3 * x)(inputs) * 0.5)
+    x = Doubler()(layers.BatchNormalization()(layers.Conv2D(5, 3)(x)))
+    model = networks.trained_like(keras.Model(inputs, x), 0)
+    simple = simplification.simplify(model)
+    assert _count(simple, layers.BatchNormalization) == 0
+    x = np.random.default_rng(2).normal(size=(2, 6, 6, 4)).astype("float32")
+    _same(model, simple, [x])
+
+
 def test_layers_called_twice_are_kept():
     inputs = keras.Input((6, 6, 4))
     conv, norm = layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization()
