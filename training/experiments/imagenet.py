@@ -129,8 +129,8 @@ class Similarity:
                 raise ValueError(
                     f"`{name}` must be {least} or more. Received: {name}={value}"
                 )
-        kept = np.arange(min(classes, source.num_classes), dtype=np.int32)
-        self._labels = np.repeat(kept, count)
+        kept: np.ndarray = np.arange(min(classes, source.num_classes), dtype=np.int32)
+        self._labels: np.ndarray = np.repeat(kept, count)
 
     def __call__(self, gan: Any) -> dict[str, float]:
         """Returns `intra_ms_ssim` → the mean over classes, 1 if all are alike."""
