@@ -7,7 +7,7 @@ and whatever has no faster form runs as before.
 
 import keras
 
-from training.fast import adam, convolutions, layers
+from training.fast import adam, convolutions, layers, resampling
 
 
 def use(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -20,4 +20,5 @@ def use(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
     for layer in network._flatten_layers():
         layers.use(layer)
         convolutions.use(layer)
+        resampling.use(layer)
     adam.use(optimizer)
