@@ -48,9 +48,12 @@ def test_help_of_fit_has_every_field_with_its_default(capsys):
             assert f"--{field.name.replace('_', '-')} " in text
             assert field.metadata["help"] in text
     assert "(default: 100000)" in text and "(default: None)" not in text
-    for names in (NETWORKS, NORMALIZERS, LOSSES, SETTINGS):
+    assert ", ".join(SETTINGS) in text
+    for one in (*NETWORKS.values(), *NORMALIZERS.values(), *LOSSES.values()):
         # Where a line ends after a dash, there is a space now.
-        assert ", ".join(names) in text.replace("- ", "-")
+        line = f"{one.name}: {one.description}"
+        assert line.replace("- ", "-") in text.replace("- ", "-")
+    assert all(one.image_sizes in text for one in NETWORKS.values())
 
 
 def test_help_needs_no_tensorflow():

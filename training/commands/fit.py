@@ -37,14 +37,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         Preset,
         known={
             "data": known_names(),
-            "network": NETWORKS,
-            "normalizer": NORMALIZERS,
-            "loss": LOSSES,
+            **dict.fromkeys(("network", "normalizer", "loss"), ("see below",)),
             "conditioning": ("none", *CONDITIONINGS),
             "setting": presets.SETTINGS,
         },
     )
     options.add_options(parser.add_argument_group("how it is run"), RunOptions)
+    networks = {
+        name: f"{one.description}; {one.image_sizes}" for name, one in NETWORKS.items()
+    }
+    normalizers = {name: one.description for name, one in NORMALIZERS.items()}
+    losses = {name: one.description for name, one in LOSSES.items()}
+    for title, texts in (
+        ("networks", networks),
+        ("normalizers", normalizers),
+        ("losses", losses),
+    ):
+        lines = [f"{name}: {text}" for name, text in texts.items()]
+        parser.add_argument_group(title, "\n".join(lines))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,17 +1,26 @@
 """The paper's networks, by name.
 
 To add one, write a file beside this one that defines a `Network`, and name it in
-`_ALL`.
+`_FILES`.
 """
 
 from __future__ import annotations
 
-from training.networks import cnn, resnet
+import importlib
+
 from training.networks.base import Network
 
-_ALL: tuple[Network, ...] = (cnn.CNN, resnet.RESNET)
+_FILES = ("cnn", "resnet")
 
-NETWORKS: dict[str, Network] = {one.name: one for one in _ALL}
+
+def _defined_in(file: str) -> list[Network]:
+    module = importlib.import_module(f"{__name__}.{file}")
+    return [value for value in vars(module).values() if isinstance(value, Network)]
+
+
+NETWORKS: dict[str, Network] = {
+    one.name: one for file in _FILES for one in _defined_in(file)
+}
 
 
 def get(name: str) -> Network:

@@ -12,6 +12,12 @@ import keras
 class Network:
     """A pair of functions that make a generator and a discriminator.
 
+    A run calls them by keyword: the generator with `image_shape`, `latent_dim`,
+    `width_multiplier`, `num_classes` (None for no labels) and `synchronized` (of batch
+    norm), the discriminator with `image_shape`, `normalizer`, `width_multiplier`,
+    `num_classes` and `conditioning`, and with `last_width_multiplier` only where one
+    is asked for.
+
     Attributes:
         name: the name in `training.networks.NETWORKS`.
         generator: makes the generator, a Functional model from `latents` (and

@@ -1,37 +1,33 @@
 """The methods that the paper compares, by name.
 
-To add one, write a file beside this one that defines a `Normalizer`, and name it in
-`_ALL`.
+To add one, write a file beside this one that defines a `Normalizer` (or several), and
+name it in `_FILES`.
 """
 
 from __future__ import annotations
 
-from training.normalizers import (
-    batch_statistics,
-    clipping,
-    none,
-    regularization,
-    reparameterization,
-    spectral,
-)
+import importlib
+
 from training.normalizers.base import Normalizer
 
-_ALL = (
-    none.NONE,
-    spectral.SPECTRAL,
-    reparameterization.WEIGHT_NORM,
-    reparameterization.FROBENIUS,
-    regularization.ORTHONORMAL,
-    regularization.SPECTRAL_REGULARIZATION,
-    clipping.WEIGHT_CLIPPING,
-    batch_statistics.BATCH_NORM,
-    batch_statistics.LAYER_NORM,
-    reparameterization.SPECTRAL_GAMMA,
-    reparameterization.WEIGHT_NORM_GAMMA,
-    reparameterization.FROBENIUS_GAMMA,
+_FILES = (
+    "none",
+    "spectral",
+    "reparameterization",
+    "regularization",
+    "clipping",
+    "batch_statistics",
 )
 
-NORMALIZERS: dict[str, Normalizer] = {one.name: one for one in _ALL}
+
+def _defined_in(file: str) -> list[Normalizer]:
+    module = importlib.import_module(f"{__name__}.{file}")
+    return [value for value in vars(module).values() if isinstance(value, Normalizer)]
+
+
+NORMALIZERS: dict[str, Normalizer] = {
+    one.name: one for file in _FILES for one in _defined_in(file)
+}
 
 
 def get(name: str) -> Normalizer:
