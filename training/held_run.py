@@ -121,6 +121,12 @@ class HeldRun:
 
     def _newest(self) -> Checkpoint | None:
         checkpoint = self.checkpoints.latest()
+        if checkpoint is None and self.checkpoints.steps():
+            # From step 0 it would write over all that the run has left.
+            raise RuntimeError(
+                f"No checkpoint in {self.checkpoints.folder} is whole. To train from "
+                "the beginning, take another `--run`, or move the damaged files away."
+            )
         step = 0 if checkpoint is None else checkpoint.step
         if not strategies.equal(self.strategy, step):
             raise RuntimeError(
@@ -163,16 +169,15 @@ class HeldRun:
             writer = events.Events(self.folder.logs)
         progress = ProgressLine(last)
         try:
-            with strategies.lost_workers_explained(self.strategy):
-                gan.fit(
-                    dataset,
-                    batch_size=self.preset.batch_size,
-                    steps_per_epoch=last - gan.step,
-                    verbose=0,
-                    callbacks=self._callbacks(
-                        writer, progress, images_per_step, checkpoint, rollbacks
-                    ),
-                )
+            gan.fit(
+                dataset,
+                batch_size=self.preset.batch_size,
+                steps_per_epoch=last - gan.step,
+                verbose=0,
+                callbacks=self._callbacks(
+                    writer, progress, images_per_step, checkpoint, rollbacks
+                ),
+            )
         finally:
             progress.end()
             if writer is not None:

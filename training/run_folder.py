@@ -157,15 +157,17 @@ class RunFolder:
             file.write(json.dumps(entry) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Returns the lines of the metrics; one that was cut short is left out."""
+        """Returns the lines of the metrics; one that is damaged is left out."""
         if not self.metrics_file.exists():
             return []
         entries = []
         for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
             try:
-                entries.append(json.loads(line))
+                entry = json.loads(line)
             except json.JSONDecodeError:
                 continue
+            if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+                entries.append(entry)
         return entries
 
     def truncate_metrics(self, step: int) -> None:

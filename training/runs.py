@@ -72,16 +72,19 @@ def fit(
     folder = RunFolder(path)
     # First of all that uses TensorFlow: workers must find each other before.
     strategy = strategies.create_strategy(options.strategy)
-    if source is None:
-        from training.data import load
+    source = _load(preset) if source is None else source
+    with strategies.lost_workers_explained(strategy):
+        return _fit(folder, preset, options, source, strategy, say)
 
-        try:
-            source = load(preset.data, image_size=preset.image_size)
-        except ValueError as error:
-            raise ValueError(
-                "`data` must be images that can be loaded. "
-                f"Received: data={preset.data!r}: {error}"
-            ) from error
+
+def _fit(
+    folder: RunFolder,
+    preset: Preset,
+    options: RunOptions,
+    source: Any,
+    strategy: tf.distribute.Strategy,
+    say: Callable[[str], None],
+) -> RunResult:
     chief = strategies.position(strategy)[0] == 0
     config = _config(preset, source)
     if chief:
@@ -104,17 +107,20 @@ def fit(
             folder.open(config)
         # Workers read the checkpoint when the chief has made the folder ready.
         strategies.agreed(strategy, True)
-        run = HeldRun(
-            folder,
-            preset,
-            options,
-            source,
-            strategy,
-            interruption,
-            say,
-            measurements,
-        )
+        run = HeldRun(folder, preset, options, source, strategy, interruption, say)
         return run.finish(gan)
+
+
+def _load(preset: Preset) -> Any:
+    from training.data import load
+
+    try:
+        return load(preset.data, image_size=preset.image_size)
+    except ValueError as error:
+        raise ValueError(
+            "`data` must be images that can be loaded. "
+            f"Received: data={preset.data!r}: {error}"
+        ) from error
 
 
 def _check_names(preset: Preset, options: RunOptions) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 
 import keras
@@ -11,10 +12,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from benchmarks.run_differences import differences
 from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
 from training import advice, events, finiteness, runs
 from training.checkpoints import Checkpoints
-from training.data import ArraySource
+from training.data import ArraySource, make_dataset
 from training.lock import RunLock
 from training.run_folder import RunFolder
 from training.runs import RunOptions
@@ -117,6 +119,17 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, source, finished, monkeyp
         np.testing.assert_array_equal(arrays[name], array, err_msg=name)
 
 
+def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path, source, finished):
+    shutil.copytree(finished, tmp_path / "run")
+    for checkpoint in (tmp_path / "run" / "checkpoints").iterdir():
+        checkpoint.write_bytes(b"")
+    before = snapshot(tmp_path / "run")
+    with pytest.warns(UserWarning, match="is damaged and passed over"):
+        with pytest.raises(RuntimeError, match="No checkpoint in .* is whole"):
+            fit(tmp_path / "run", source)
+    assert snapshot(tmp_path / "run") == before
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
@@ -154,6 +167,20 @@ def test_two_replicas_carry_on_too(tmp_path, source, monkeypatch):
     for name, array in last_arrays(tmp_path / "whole").items():
         np.testing.assert_array_equal(arrays[name], array, err_msg=name)
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+
+
+def test_a_run_is_carried_on_with_other_devices(
+    tmp_path, source, finished, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        crash_at(patch, 5)
+        with pytest.raises(CrashError):
+            fit(tmp_path / "run", source)
+    other = dataclasses.replace(OPTIONS, strategy="mirrored")
+    assert fit(tmp_path / "run", source, options=other).finished
+    # From then on, batch norm and dropout see half a batch each.
+    assert lines(tmp_path / "run")[:2] == lines(finished)[:2]
+    assert [entry["step"] for entry in lines(tmp_path / "run")] == [2, 4, 6, 7]
 
 
 def snapshot(path):
@@ -241,6 +268,20 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, source, monkeypatch):
     assert Checkpoints(tmp_path / "run" / "checkpoints").latest().step == 2
 
 
+def test_data_that_end_early_end_the_run_which_carries_on(
+    tmp_path, source, finished, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "training.data.make_dataset", lambda *a, **o: make_dataset(*a, **o).take(5)
+        )
+        with pytest.warns(UserWarning, match="ran out of data"):
+            with pytest.raises(RuntimeError, match="data ended at step 5 of 7"):
+                fit(tmp_path / "run", source)
+    assert fit(tmp_path / "run", source).finished
+    assert not differences(finished, tmp_path / "run")
+
+
 def test_a_weight_that_is_not_finite_is_never_saved(source):
     gan = runs.create_gan(PRESET.resolved(), source, OPTIONS)
     finiteness.check_finite(gan, 5)
@@ -282,7 +323,7 @@ def test_metrics_lose_later_steps_and_broken_lines(tmp_path):
     for step in (1, 2, 3):
         folder.append_metrics({"step": step})
     with folder.metrics_file.open("a") as file:
-        file.write('{"step": 1')
+        file.write('5\n{"loss": 1}\n{"step": 1')
     folder.truncate_metrics(2)
     kept = [json.loads(x) for x in folder.metrics_file.read_text().splitlines()]
     assert kept == [{"step": 1}, {"step": 2}]
