@@ -127,8 +127,6 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         seconds = timing.interleave(
             candidates, arguments.rounds, warmup=1, progress=tables.progress
         )
-        for name, worker in workers.items():
-            about[name]["memory"] = worker.ask("memory", steps=2)
     return _report(step, seconds, about, left_out, floor)
 
 
@@ -151,12 +149,14 @@ def _prepare(
             "build", step=fields, threads=threads, **contestant.options
         ),
     }
+    # The first ones trace, compile and choose kernels.
+    about["first_step"] = worker.ask("run", count=2)[0]
+    # Before the losses: what they allocate is no part of a step, and not given back.
+    about["memory"] = worker.ask("memory", steps=3)
     if contestant.name == OURS:
         worker.ask("save_weights", path=path)
     if contestant.same_losses and contestant.method == "sn":
         about["losses"] = worker.ask("losses", path=path)
-    # The first ones trace, compile and choose kernels.
-    about["first_step"] = worker.ask("run", count=2)[0]
     return about
 
 
