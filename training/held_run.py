@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,7 +36,8 @@ class RunResult:
         folder: the run's folder.
         step: the step that was reached.
         finished: whether that was the last one.
-        exit_code: 0, or 130 or 143 after Ctrl-C or SIGTERM.
+        exit_code: 0 if it finished; after Ctrl-C 130, after SIGTERM (here or in
+            another worker) 143.
         chief: whether this process is the one that wrote the files.
     """
 
@@ -116,7 +118,9 @@ class HeldRun:
                 "checkpoint of an earlier step may be there; the data must repeat "
                 "without end."
             )
-        code = self.interruption.exit_code
+        # Another worker was told to stop if this one wasn't: it isn't done either.
+        stopped = self.interruption.exit_code or 128 + signal.SIGTERM
+        code = 0 if finished else stopped
         return RunResult(self.folder, gan.step, finished, code, self.chief)
 
     def _newest(self) -> Checkpoint | None:
