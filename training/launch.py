@@ -34,10 +34,16 @@ def launch(command: Sequence[str], workers: int) -> int:
         the signal, if one ended it); 130 after Ctrl-C, 143 after SIGTERM.
 
     Raises:
+        TypeError: if the command is one text.
         ValueError: if `workers` is below 1 or there is no command.
     """
-    if workers < 1:
-        raise ValueError(f"`workers` must be 1 or more. Received: workers={workers}")
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise ValueError(f"`workers` must be 1 or more. Received: workers={workers!r}")
+    if isinstance(command, str):
+        raise TypeError(
+            "`command` must be a program and its arguments, one by one. "
+            f"Received: command={command!r}"
+        )
     if not command:
         raise ValueError("`command` must name what the workers run. Received none.")
     addresses = [f"localhost:{port}" for port in _free_ports(workers)]

@@ -52,6 +52,7 @@ def fit(
         call carries on.
 
     Raises:
+        TypeError: if an argument is of another kind.
         DiskFullError: if the disk is full; the newest checkpoint is whole.
         NonFiniteError: if a loss or weight is not finite, and `on_nan` is `"stop"` or
             going back didn't help.
@@ -60,6 +61,12 @@ def fit(
         ValueError: if an argument is out of its range, or the folder belongs to
             something else, which is then left as it is.
     """
+    if not isinstance(preset, Preset):
+        raise TypeError(f"`preset` must be a Preset. Received: preset={preset!r}")
+    if not isinstance(options, RunOptions | None):
+        raise TypeError(
+            f"`options` must be RunOptions or None. Received: options={options!r}"
+        )
     options = options or RunOptions()
     preset = preset.resolved()
     if preset.steps % options.steps_per_execution:

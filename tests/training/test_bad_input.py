@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from sn_keras import SpectralNormalization
 from tests.training import toys
-from training import GAN
+from training import GAN, runs
 from training.__main__ import main
 from training.data import ArraySource, make_dataset
+from training.launch import launch
 from training.normalizers import NORMALIZERS
 from training.presets import PRESETS, SETTINGS, Preset
 from training.runs import RunOptions
@@ -401,11 +402,20 @@ def test_images_for_a_gan(gan, data):
     fails("x", lambda: gan.fit(bad, batch_size=1, verbose=0))
 
 
-@settings(max_examples=60, **FEW)
+@settings(max_examples=80, **FEW)
 @given(st.data())
-def test_data_and_layers(data):
-    kind = data.draw(st.sampled_from(["dataset", "source", "layer"]))
-    if kind == "dataset":
+def test_data_layers_and_runs(data):
+    kind = data.draw(st.sampled_from(["dataset", "source", "layer", "launch", "run"]))
+    if kind == "launch":
+        value = data.draw(NOT_COUNTS)
+        fails("workers", lambda: launch(["true"], value))
+    elif kind == "run":
+        name = data.draw(st.sampled_from(["run", "preset", "options"]))
+        value = data.draw(st.one_of(st.integers(), st.floats(), st.just([])))
+        given = {"run": "no-run", "preset": Preset("new", ""), "options": None}
+        given[name] = value
+        fails(name, lambda: runs.fit(*given.values()))
+    elif kind == "dataset":
         source = ArraySource(np.zeros((4, 2, 2, 1), np.uint8))
         name = data.draw(
             st.sampled_from(["batch_size", "seed", "start", "num_workers"])
