@@ -81,7 +81,7 @@ def fit(
     strategy = strategies.create_strategy(options.strategy)
     source = _load(preset) if source is None else source
     with strategies.lost_workers_explained(strategy):
-        return _fit(folder, preset, options, source, strategy, say)
+        return _fit(folder, preset, options, source, strategy, say, measurements)
 
 
 def _fit(
@@ -91,6 +91,7 @@ def _fit(
     source: Any,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], None],
+    measurements: Sequence[Measurement],
 ) -> RunResult:
     chief = strategies.position(strategy)[0] == 0
     config = _config(preset, source)
@@ -114,7 +115,16 @@ def _fit(
             folder.open(config)
         # Workers read the checkpoint when the chief has made the folder ready.
         strategies.agreed(strategy, True)
-        run = HeldRun(folder, preset, options, source, strategy, interruption, say)
+        run = HeldRun(
+            folder,
+            preset,
+            options,
+            source,
+            strategy,
+            interruption,
+            say,
+            measurements,
+        )
         return run.finish(gan)
 
 
