@@ -24,8 +24,10 @@ def write(root, name, splits, size):
             labels = np.full(count, -1)
         pixels[split] = images, labels
         examples = {"image": images, "label": labels.astype(np.int64)}
-        for text in set(features) - set(examples):
-            examples[text] = [f"{number:04d}.JPEG" for number in range(count)]
+        for other in set(features) - set(examples):
+            is_class = hasattr(features[other], "num_classes")  # CIFAR-100's coarse one
+            names = [f"{number:04d}.JPEG" for number in range(count)]
+            examples[other] = np.zeros(count, np.int64) if is_class else names
         datasets[split] = tf.data.Dataset.from_tensor_slices(examples)
     tfds.dataset_builders.store_as_tfds_dataset(
         name=name,
@@ -77,6 +79,23 @@ def test_a_set_by_name_and_split(root, cifar10, name, split, expected):
     assert source.split == expected
     assert source.num_classes == 10
     assert len(source.class_names) == 10
+
+
+def test_cifar100_has_its_hundred_fine_classes(root):
+    pixels, labels = write(root, "cifar100", {"train": 120}, 32)["train"]
+    source = load("cifar100", data_dir=root)
+    np.testing.assert_array_equal(source.images, pixels)
+    np.testing.assert_array_equal(source.labels, labels)
+    assert source.num_classes == len(source.class_names) == 100
+
+
+def test_fashion_mnist_without_debians_package(root, monkeypatch):
+    monkeypatch.setattr("training.data.loading.debian_fashion_mnist", lambda: None)
+    images, labels = write(root, "fashion_mnist", {"train": 12}, 28)["train"]
+    source = load("fashion_mnist", image_size=32, data_dir=root)
+    expected = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)])
+    np.testing.assert_array_equal(source.images, expected)
+    np.testing.assert_array_equal(source.labels, labels)
 
 
 def test_a_part_of_a_split(root, cifar10):
