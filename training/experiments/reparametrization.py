@@ -162,7 +162,7 @@ def table(scored: Scored) -> str:
         for kind in kinds:
             curve = [row["critic_loss"][kind]["values"] for row in rows]
             last = [values[-1] for values in curve if values]
-            line.append(f"{np.mean(last):.4g}" if last else "diverged")
+            line.append(f"{np.mean(last):.4g}" if last else "")
         cells.append([method, *line])
     return results.markdown(cells)
 
