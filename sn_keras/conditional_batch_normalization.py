@@ -181,8 +181,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
             # `take` counts negative ones from the end, and −1 is what data sets mark
             # unlabelled images with.
-            outside = ops.full_like(labels, self.num_classes)
-            return ops.take(rows, ops.where(labels < 0, outside, labels), axis=0)
+            labels = ops.where(labels < 0, self.num_classes, labels)
+            return ops.take(rows, labels, axis=0)
         if "float" in dtype and len(shape) == 2 and shape[1] == self.num_classes:
             return ops.matmul(ops.cast(labels, self._state_dtype), rows)
         raise ValueError(
