@@ -9,7 +9,11 @@ from export.quiet import quiet
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("discriminator", metavar="DISCRIMINATOR", help="a .keras file")
+    parser.add_argument(
+        "discriminator",
+        metavar="DISCRIMINATOR",
+        help="a .keras file or a folder with discriminator.keras",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
