@@ -151,8 +151,7 @@ def train(
                 about = {"message": message, "preset": preset.as_dict()}
                 write_json(folder.path / _DIVERGED, about)
             else:
-                # A signal in the last step counts too: the user wants the machine.
-                if result.exit_code or not result.finished:
+                if not result.finished:
                     raise StoppedError(
                         f"Stopped in {member.name} at step {result.step}. The same "
                         "command carries on.",
