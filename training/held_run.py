@@ -36,8 +36,8 @@ class RunResult:
         folder: the run's folder.
         step: the step that was reached.
         finished: whether that was the last one.
-        exit_code: 0 if it finished; after Ctrl-C 130, after SIGTERM (here or in
-            another worker) 143.
+        exit_code: 0, or 130 or 143 after Ctrl-C or SIGTERM, in the last step too; 143
+            if another worker got it.
         chief: whether this process is the one that wrote the files.
     """
 
@@ -118,9 +118,10 @@ class HeldRun:
                 "checkpoint of an earlier step may be there; the data must repeat "
                 "without end."
             )
-        # Another worker was told to stop if this one wasn't: it isn't done either.
-        stopped = self.interruption.exit_code or 128 + signal.SIGTERM
-        code = 0 if finished else stopped
+        code = self.interruption.exit_code
+        if not finished and code == 0:
+            # Another worker was told to stop: this one isn't done either.
+            code = 128 + signal.SIGTERM
         return RunResult(self.folder, gan.step, finished, code, self.chief)
 
     def _newest(self) -> Checkpoint | None:

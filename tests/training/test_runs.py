@@ -160,12 +160,6 @@ def test_a_worker_that_stops_with_another_is_not_done(tmp_path, source, monkeypa
     assert (result.step, result.finished, result.exit_code) == (3, False, 143)
 
 
-def test_a_signal_at_the_last_step_changes_nothing(tmp_path, source, monkeypatch):
-    monkeypatch.setattr("training.callbacks.Save._stopping", lambda _, step: step == 7)
-    result = fit(tmp_path / "run", source)
-    assert (result.finished, result.exit_code) == (True, 0)
-
-
 def test_two_replicas_carry_on_too(tmp_path, source, monkeypatch):
     # Means of losses are kept as a part in each replica.
     options = dataclasses.replace(OPTIONS, strategy="mirrored", checkpoint_every=3)

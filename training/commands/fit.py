@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     how = RunOptions(**options.given(arguments, RunOptions))
     result = runs.fit(arguments.run, preset, how)
     if not result.chief:
-        return result.exit_code
+        return 0 if result.finished else result.exit_code
     folder = result.folder
     if not result.finished:
         print(
