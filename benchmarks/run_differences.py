@@ -28,7 +28,7 @@ def differences(expected: pathlib.Path, found: pathlib.Path) -> list[str]:
         *_points("metrics.jsonl", _metrics(expected), _metrics(found)),
         *_points("TensorBoard", _events(expected), _events(found)),
         *_pictures(expected, found),
-        *_generators(expected, found),
+        *_models(expected, found),
         *(f"left behind: {path.name}" for path in found.rglob("*.tmp*")),
     ]
 
@@ -107,16 +107,19 @@ def _pictures(expected: pathlib.Path, found: pathlib.Path) -> list[str]:
     return [f"picture: {name}" for name in names if one.get(name) != other.get(name)]
 
 
-def _generators(expected: pathlib.Path, found: pathlib.Path) -> list[str]:
+def _models(expected: pathlib.Path, found: pathlib.Path) -> list[str]:
     import keras
+
+    import sn_keras  # noqa: F401 - registers the wrappers in a discriminator's file
 
     differing = []
     for path in sorted(expected.glob("*.keras")):
+        # Not `variables`: a file has no seeds of dropout, which loading draws anew.
         one, other = (
             {
                 str(i): np.asarray(keras.ops.convert_to_numpy(variable))
                 for i, variable in enumerate(
-                    keras.saving.load_model(run / path.name, compile=False).variables
+                    keras.saving.load_model(run / path.name, compile=False).weights
                 )
             }
             for run in (expected, found)

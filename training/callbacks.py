@@ -108,7 +108,7 @@ class Samples(AfterStep):
 
 
 class Save(AfterStep):
-    """Writes checkpoints and `generator.keras`, and carries on from a checkpoint.
+    """Writes checkpoints and both networks' files, and carries on from a checkpoint.
 
     The checkpoint comes last: one that is there says that all files of its step are.
 
@@ -169,6 +169,8 @@ class Save(AfterStep):
         events.flush()
         with replacing(self._folder.generator) as temporary:
             self.model.generator.save(temporary)
+        with replacing(self._folder.discriminator) as temporary:
+            self.model.discriminator.save(temporary)
         averaged = self.model.averaged_generator()
         if averaged is not None:
             with replacing(self._folder.averaged_generator) as temporary:

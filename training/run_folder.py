@@ -24,6 +24,8 @@ class RunFolder:
     spectra/          spectra of D's kernels, if they were asked for
     metrics.jsonl     a JSON object a line
     generator.keras   the generator as of the newest checkpoint
+    discriminator.keras
+                      the discriminator, likewise
     ```
 
     Args:
@@ -50,6 +52,7 @@ class RunFolder:
         self.metrics_file = self.path / "metrics.jsonl"
         self.generator = self.path / "generator.keras"
         self.averaged_generator = self.path / "generator-ema.keras"
+        self.discriminator = self.path / "discriminator.keras"
 
     def check(self, config: dict[str, Any]) -> None:
         """Raises if the folder belongs to something else; writes nothing.

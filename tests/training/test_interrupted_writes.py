@@ -45,7 +45,7 @@ def test_a_run_that_is_cut_off_at_every_file_ends_the_same(
     tmp_path, source, finished, monkeypatch
 ):
     hit = []
-    for number in range(40):
+    for number in range(50):
         with monkeypatch.context() as patch:
             crashed = crash_at_replacement(patch, number, done=number % 2)
             try:
@@ -54,7 +54,8 @@ def test_a_run_that_is_cut_off_at_every_file_ends_the_same(
             except CrashError:
                 hit += [pathlib.Path(target).name for target in crashed]
     assert result.finished
-    kinds = {"config.json", "metrics.jsonl", "generator.keras", "step-00000002.npz"}
+    kinds = {"config.json", "metrics.jsonl", "step-00000002.npz"}
+    kinds |= {"generator.keras", "discriminator.keras"}
     assert kinds < set(hit) and any(name.endswith(".png") for name in hit)
     assert not differences(finished, tmp_path / "run")
 
