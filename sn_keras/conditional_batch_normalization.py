@@ -184,7 +184,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             labels = ops.where(labels < 0, self.num_classes, labels)
             return ops.take(rows, labels, axis=0)
         if "float" in dtype and len(shape) == 2 and shape[1] == self.num_classes:
-            return ops.matmul(ops.cast(labels, self._state_dtype), rows)
+            # By the operator: on torch, `ops.matmul` makes float32 of float64.
+            return ops.cast(labels, self._state_dtype) @ rows
         raise ValueError(
             "`labels` must be integers of shape `(batch,)` or `(batch, 1)`, or floats "
             f"of shape `(batch, {self.num_classes})`. "

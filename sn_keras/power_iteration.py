@@ -59,7 +59,7 @@ def iterate(
     """
     constant = ops.stop_gradient(matrix_t)
     for remaining in reversed(range(iterations)):
-        v = unit(_matvec(constant, u), otherwise=v)
+        v = unit(matvec(constant, u), otherwise=v)
         if remaining:
             u = unit(_vecmat(v, constant), otherwise=u)
     # Wv serves the last update of u and σ alike: the third matrix-vector
@@ -70,11 +70,17 @@ def iterate(
     return u, v, ops.sum(u * image)
 
 
-def _matvec(matrix_t: Tensor, u: Tensor) -> Tensor:
-    """`Wᵀu`, shape `(d_in,)`."""
-    return ops.squeeze(ops.matmul(matrix_t, ops.expand_dims(u, 1)), axis=1)
+def matvec(matrix_t: Tensor, u: Tensor) -> Tensor:
+    """Returns `Wᵀu`, shape `(d_in,)`.
+
+    Args:
+        matrix_t: `Wᵀ`, shape `(d_in, d_out)`.
+        u: shape `(d_out,)`.
+    """
+    # By the operator: on torch, `ops.matmul` makes float32 of float64.
+    return ops.squeeze(matrix_t @ ops.expand_dims(u, 1), axis=1)
 
 
 def _vecmat(v: Tensor, matrix_t: Tensor) -> Tensor:
     """`Wv`, shape `(d_out,)`."""
-    return ops.squeeze(ops.matmul(ops.expand_dims(v, 0), matrix_t), axis=0)
+    return ops.squeeze(ops.expand_dims(v, 0) @ matrix_t, axis=0)

@@ -82,9 +82,8 @@ def _gram(matrix_t: Any) -> Any:
     """Returns the smaller one of `WWᵀ` and `WᵀW`."""
     d_in, d_out = matrix_t.shape
     transposed = ops.transpose(matrix_t)
-    if d_out <= d_in:
-        return ops.matmul(transposed, matrix_t)
-    return ops.matmul(matrix_t, transposed)
+    # By the operator: on torch, `ops.matmul` makes float32 of float64.
+    return transposed @ matrix_t if d_out <= d_in else matrix_t @ transposed
 
 
 @keras.saving.register_keras_serializable(package="sn_keras")
@@ -177,9 +176,9 @@ class SpectralNormRegularizer(_MatrixRegularizer):
         direction = _largest_direction(ops.stop_gradient(matrix_t))
         d_in, d_out = matrix_t.shape
         image = (
-            ops.matmul(matrix_t, direction)
+            matrix_t @ direction
             if d_out <= d_in
-            else ops.matmul(ops.transpose(direction), matrix_t)
+            else ops.transpose(direction) @ matrix_t
         )
         return ops.sum(ops.square(image)) / 2
 
@@ -192,7 +191,7 @@ def _largest_direction(matrix_t: Any) -> Any:
         # Over the trace, which lies between λ₁ and side · λ₁, nothing overflows and
         # the largest eigenvalue can't vanish.
         power = _over(power, ops.trace(power))
-        power = ops.matmul(power, power)
+        power = power @ power
     column = ops.take(power, ops.argmax(ops.diagonal(power)), axis=1)
     first = ops.one_hot(0, power.shape[0], dtype=power.dtype)
     return ops.expand_dims(unit(column, otherwise=first), 1)

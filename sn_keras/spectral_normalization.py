@@ -9,7 +9,7 @@ from keras import ops
 
 from sn_keras.kernels import Kernel
 from sn_keras.norm_division import NormDivision
-from sn_keras.power_iteration import iterate, unit
+from sn_keras.power_iteration import iterate, matvec, unit
 
 # Iterations that the start vector gets when the layer is built. The paper starts
 # from a random vector, which reads a σ that is 20 % to 60 % too small until some
@@ -108,7 +108,7 @@ class SpectralNormalization(NormDivision):
         def initial_v(shape: Any, dtype: Any = None) -> Any:
             u_now = ops.cast(self._u[index], dtype)
             matrix_t = kernel.matrix_t(ops.cast(kernel.variable, dtype))
-            direction = ops.matmul(matrix_t, u_now)
+            direction = matvec(matrix_t, u_now)
             # A kernel of zeros has no direction; any unit vector will do.
             return unit(direction, otherwise=ops.one_hot(0, shape[0], dtype=dtype))
 
