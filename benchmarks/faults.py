@@ -212,6 +212,8 @@ class _Job:
             if aim in ("any", hit):
                 process.popen.kill()
                 code = process.wait()
+                if code == 0:
+                    return None  # done in the moment before
                 if code != -signal.SIGKILL:
                     raise RuntimeError(f"Ended with {code}:\n{process.text()}")
                 return hit
@@ -224,6 +226,8 @@ class _Job:
         index = draw.randrange(len(workers))
         os.kill(workers[index], signal.SIGKILL)
         code = process.wait()
+        if code == 0:
+            return None  # the worker had done its part in the moment before
         message = f"Worker {index} failed (ended by SIGKILL): ending all workers."
         if code != _ENDED_BY_SIGKILL or message not in process.text():
             raise RuntimeError(f"Ended with {code}:\n{process.text()}")
