@@ -1,6 +1,6 @@
 """`python -m benchmarks COMMAND`: one module a command.
 
-A command is a module of this package with `add_arguments(parser)` and
+A command is a module of `benchmarks.commands` with `add_arguments(parser)` and
 `run(arguments)`, which prints its tables and returns what `--json` writes. To add
 one, write the module and name it in `COMMANDS`. Only the module that is asked for is
 imported, so each may decide about threads before a framework is loaded.
@@ -15,7 +15,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from benchmarks import machine
+from benchmarks.shared import machine
 
 COMMANDS = {
     "overhead": "what spectral normalization adds to a step, in all and by layer",
@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--json", type=pathlib.Path, metavar="FILE", help="also write the result"
         )
         if name in argv[:1]:
-            module = importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
+            module = importlib.import_module(
+                f"benchmarks.commands.{name.replace('-', '_')}"
+            )
             module.add_arguments(command)
     arguments = parser.parse_args(argv)
 

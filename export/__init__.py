@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from export.api import export_generator
-    from export.discriminators import export_discriminator
+    from export.discriminator import export_discriminator
     from export.errors import ConversionError, VerificationError
+    from export.generator import export_generator
 
 _HOMES = {
     "ConversionError": "export.errors",
     "VerificationError": "export.errors",
-    "export_discriminator": "export.discriminators",
-    "export_generator": "export.api",
+    "export_discriminator": "export.discriminator",
+    "export_generator": "export.generator",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def two_replicas() -> Any:
-    """The one MirroredStrategy of this process; `training.strategies` says why one."""
-    from training.strategies import create_strategy
+    """The one MirroredStrategy of this process; `devices.strategies` says why one."""
+    from training.devices.strategies import create_strategy
 
     return create_strategy("mirrored")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.gan import GAN
-    from training.gradient_penalty import GradientPenalty
-    from training.losses import AdversarialLoss
+    from training.gan.gradient_penalty import GradientPenalty
+    from training.gan.losses import AdversarialLoss
+    from training.gan.model import GAN
 
 _HOMES = {
-    "GAN": "training.gan",
-    "GradientPenalty": "training.gradient_penalty",
-    "AdversarialLoss": "training.losses",
+    "GAN": "training.gan.model",
+    "GradientPenalty": "training.gan.gradient_penalty",
+    "AdversarialLoss": "training.gan.losses",
 }
 
 

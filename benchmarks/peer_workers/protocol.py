@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks.shared import machine
 
 
 class Peer:
@@ -37,7 +37,7 @@ class Peer:
         """Makes networks and optimizers.
 
         Args:
-            step: the fields of `benchmarks.steps.Step`.
+            step: the fields of `benchmarks.shared.gan_step.Step`.
             threads: how many to use.
             **options: the framework's own.
 

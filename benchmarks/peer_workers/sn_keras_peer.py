@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import floor, machine, steps
 from benchmarks.peer_workers.protocol import Peer, serve, singular_vectors
+from benchmarks.shared import floor, gan_step, machine
 from sn_keras import SpectralNormalization
 
 
@@ -21,13 +21,13 @@ class SnKeras(Peer):
         return machine.versions()
 
     def build(self, step: dict[str, Any], threads: int, **options: Any) -> Any:
-        steps.set_threads(threads)
-        self._step = steps.Step(**step)
-        self._gan = steps.gan(self._step)
-        self._run = steps.runner(self._gan, self._step)
+        gan_step.set_threads(threads)
+        self._step = gan_step.Step(**step)
+        self._gan = gan_step.gan(self._step)
+        self._run = gan_step.runner(self._gan, self._step)
         networks = ("generator", "discriminator")
         counts = {
-            n: steps.trainable_parameters(getattr(self._gan, n)) for n in networks
+            n: gan_step.trainable_parameters(getattr(self._gan, n)) for n in networks
         }
         return counts
 
@@ -69,9 +69,9 @@ class SnKeras(Peer):
             path: the `.npz` file.
         """
         random = np.random.default_rng(1)
-        size = (self._step.batch_size, steps.LATENT_DIM)
+        size = (self._step.batch_size, gan_step.LATENT_DIM)
         arrays = {
-            "real": steps.real_images(self._step)[: self._step.batch_size],
+            "real": gan_step.real_images(self._step)[: self._step.batch_size],
             "latents": random.standard_normal(size).astype("float32"),
         }
         for network in ("generator", "discriminator"):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
 from benchmarks.peer_workers.protocol import Peer, serve
+from benchmarks.shared import machine
 
 
 class Statistics(Peer):
@@ -52,8 +52,8 @@ class Statistics(Peer):
 
 
 def _ours() -> tuple[Callable[..., Any], Callable[..., float]]:
-    from training.evaluation.frechet import frechet_distance
-    from training.evaluation.statistics import gaussian_statistics
+    from training.evaluation.scores.frechet_distance import frechet_distance
+    from training.evaluation.scores.statistics import gaussian_statistics
 
     return gaussian_statistics, frechet_distance
 

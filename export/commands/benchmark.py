@@ -7,8 +7,9 @@ import dataclasses
 import json
 import pathlib
 
-from export import manifests, timings
-from export.benchmark import benchmark
+from export import manifests
+from export.timing import timings
+from export.timing.benchmark import benchmark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     with quiet():  # TensorFlow says what it is on standard error
-        from export.discriminators import export_discriminator
+        from export.discriminator import export_discriminator
 
     export_discriminator(
         options.discriminator, options.output, options.overwrite, report=print

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from export.formats import FORMATS, PRECISIONS
+from export.formats.names import FORMATS, PRECISIONS
 from export.quiet import quiet
 
 
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     with quiet():  # TensorFlow says what it is on standard error
-        from export.api import export_generator
+        from export.generator import export_generator
 
     export_generator(
         options.generator,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from export.formats import PRECISIONS
+from export.formats.names import PRECISIONS
 from export.web.page import write_page
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from export.errors import VerificationError
-from export.generators import Generator
+from export.reading.generator import Generator
 
 
 def sample_calls(generator: Generator) -> list[dict[str, np.ndarray]]:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export import formats
-from export.generators import Generator
+from export.formats import names
+from export.reading.generator import Generator
 from export.verification import checks, isolation, scores
 
 # The least PSNR in dB, over images in [−1, 1], at which a file counts as a faithful
@@ -152,7 +152,7 @@ def compare(
         end = len(reference.images) if size == largest else reference.compared
         for start in range(0, end - size + 1, size):
             part = slice(start, start + size)
-            calls.append(formats.signature_name(format, size))
+            calls.append(names.signature_name(format, size))
             inputs.append({k: v[part] for k, v in reference.inputs.items()})
             expected.append(reference.images[part])
     samples = []

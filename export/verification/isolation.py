@@ -51,8 +51,8 @@ def run_isolated(
             for name, value in call.items()
         }
         np.savez(archive, **arrays)
-        # A folder with a `__main__.py` is run without its package around it.
-        program = os.path.dirname(os.path.abspath(__file__))
+        # A file that is run by its path has no package around it.
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
         process = subprocess.run(
             [sys.executable, program, request, archive, result],
             capture_output=True,

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from export import keras_files
-from export.generators import Generator
+from export.reading import keras_files
+from export.reading.generator import Generator
 
 _BATCH = 128
 

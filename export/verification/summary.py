@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from export.tables import table
 from export.verification.comparison import Difference
 from export.verification.scores import ScoreChange
+from export.verification.tables import table
 
 
 def describe(differences: Sequence[Difference]) -> str:

@@ -7,7 +7,8 @@ import pathlib
 import shutil
 from typing import Any
 
-from export import folders, manifests
+from export import folder as folders
+from export import manifests
 from export.web import runtime as litert_js
 
 PAGE_FILE = "page.json"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from export.__main__ import main
-from export.formats import PRECISIONS
+from export.formats.names import PRECISIONS
 from tests.export import networks
 
 

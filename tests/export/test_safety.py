@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from export import discriminators, generators, keras_files
+from export import discriminator
+from export.reading import generator, keras_files
 
 
 def _layer(module, name, **config):
@@ -74,9 +75,9 @@ def test_a_file_cant_run_code(number, trap, tmp_path):
     attack = _attacks(code, tmp_path)[number]
     path = _tampered(tmp_path / "generator.keras", attack)
     with pytest.raises(ValueError, match="can't be loaded"):
-        generators.load(path)
+        generator.load(path)
     with pytest.raises(ValueError, match="can't be loaded"):
-        discriminators._load(path)
+        discriminator._load(path)
     with pytest.raises(ValueError, match="can't be loaded"):
         keras_files.load(path, "classifier")
     assert not made.exists()
@@ -84,5 +85,5 @@ def test_a_file_cant_run_code(number, trap, tmp_path):
 
 def test_a_changed_configuration_alone_is_no_reason(tmp_path):
     path = _tampered(tmp_path / "generator.keras", {"activation": "tanh"})
-    loaded = generators.load(path)
+    loaded = generator.load(path)
     assert np.abs(loaded(**loaded.draw(2, 0))).max() <= 1

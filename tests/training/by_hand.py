@@ -7,7 +7,7 @@ Weights are a dict from `layer/variable` to arrays. The networks are those of
 import numpy as np
 import tensorflow as tf
 
-from training import draws
+from training.gan import draws
 
 SLOPE, EPSILON = 0.1, 2e-5  # of leaky ReLU; of batch and layer norm
 LAMBDA = 10.0

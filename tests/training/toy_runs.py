@@ -6,10 +6,11 @@ import keras
 import numpy as np
 
 from tests.training import toys
-from training import finiteness, runs
 from training.data import ArraySource
-from training.presets import Preset
-from training.runs import RunOptions
+from training.runs import fit as runs
+from training.runs.callbacks import finiteness
+from training.runs.fit import RunOptions
+from training.runs.preset import Preset
 
 PRESET = Preset(
     name="tiny",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.evaluation.cache import default_cache_folder
 from training.evaluation.choice import load_classifier
-from training.run_folder import RunFolder
+from training.evaluation.extractors.cache import default_cache_folder
+from training.storage.folder import RunFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from training.evaluation import compare
-from training.run_folder import RunFolder
+from training.storage.folder import RunFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

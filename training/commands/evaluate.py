@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from training.commands import scoring
+from training.evaluation import arguments as scoring
 from training.evaluation.real_images import optional_source
 from training.evaluation.reports import Report, save_report
-from training.run_folder import RunFolder
+from training.storage.folder import RunFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from training import presets, runs
-from training.commands import options
+from training import arguments as options
 from training.data import known_names
-from training.losses import LOSSES
+from training.gan.losses import LOSSES
 from training.networks import NETWORKS
 from training.networks.conditional import CONDITIONINGS
 from training.normalizers import NORMALIZERS
-from training.presets import Preset
-from training.runs import RunOptions
+from training.runs import fit
+from training.runs import preset as presets
+from training.runs.fit import RunOptions
+from training.runs.preset import Preset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         presets.get(arguments.preset), **options.given(arguments, Preset)
     )
     how = RunOptions(**options.given(arguments, RunOptions))
-    result = runs.fit(arguments.run, preset, how)
+    result = fit.fit(arguments.run, preset, how)
     if not result.chief:
         return 0 if result.finished else result.exit_code
     folder = result.folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from training.launch import launch
+from training.devices.launch import launch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

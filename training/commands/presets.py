@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from training.presets import PRESETS, SETTINGS, Preset, get
+from training.runs.preset import PRESETS, SETTINGS, Preset, get
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

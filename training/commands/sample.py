@@ -8,8 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from training import draws, images
-from training.run_folder import RunFolder
+from training.gan import draws
+from training.storage import pictures
+from training.storage.folder import RunFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"`run` {folder.path} has no {path.name}: it is written with the first "
             "checkpoint" + (", if `--ema` is set." if arguments.ema else ".")
         )
-    pixels = images.to_uint8(
+    pixels = pictures.to_uint8(
         _draw(path, config, arguments.count, arguments.seed, arguments.labels)
     )
     name = f"seed-{arguments.seed}"
@@ -56,11 +57,11 @@ def run(arguments: argparse.Namespace) -> None:
         output = Path(arguments.output or folder.samples / name)
         output.mkdir(parents=True, exist_ok=True)
         for i, image in enumerate(pixels):
-            images.write_png(output / f"{i:06d}.png", image)
+            pictures.write_png(output / f"{i:06d}.png", image)
     else:
         output = Path(arguments.output or folder.samples / f"{name}.png")
         output.parent.mkdir(parents=True, exist_ok=True)
-        images.write_png(output, images.grid(pixels))
+        pictures.write_png(output, pictures.grid(pixels))
     print(output)
 
 

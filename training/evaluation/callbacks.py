@@ -12,12 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.evaluation.checks import check_count
 from training.evaluation.extractors.base import FeatureExtractor
 from training.evaluation.generation import generated_batches
-from training.evaluation.metrics import FrechetDistance, InceptionScore
-from training.evaluation.statistics import GaussianStatistics
-from training.files import replacing, write_json
+from training.evaluation.scores.checks import check_count
+from training.evaluation.scores.statistics import GaussianStatistics
+from training.evaluation.streaming import FrechetDistance, InceptionScore
+from training.storage.files import replacing, write_json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from training.evaluation.cache import default_cache_folder
+from training.evaluation.countdown import Countdown
 from training.evaluation.extractors import (
     ClassifierExtractor,
     FeatureExtractor,
@@ -14,10 +14,10 @@ from training.evaluation.extractors import (
     KerasExtractor,
     cached_classifier,
 )
+from training.evaluation.extractors.cache import default_cache_folder
 from training.evaluation.extractors.inception import FROZEN_GRAPH, TORCH_WEIGHTS
-from training.evaluation.progress import Countdown
 from training.evaluation.real_images import train_and_test
-from training.run_folder import RunFolder
+from training.storage.folder import RunFolder
 
 
 def choose_extractor(

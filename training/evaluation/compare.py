@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluation.reports import Report, load_reports
-from training.files import replacing
-from training.run_folder import RunFolder
+from training.storage.files import replacing
+from training.storage.folder import RunFolder
 
 # The plot's panels, and whether less is better.
 LOWER_IS_BETTER = {"FID", "FCD", "KID", "KCD", "MS-SSIM"}

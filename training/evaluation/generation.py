@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training import images
-from training.evaluation.checks import check_count
+from training.evaluation.scores.checks import check_count
+from training.storage import pictures
 
 # Decorrelates the latents from everything else that is drawn with the same seed.
 _LATENTS = 0x5C04E
@@ -64,4 +64,4 @@ def generated_batches(
                 "`generator` must make finite images. Received: NaN or infinity in the "
                 f"batch that starts at image {start}"
             )
-        yield images.to_uint8(values), None if labels is None else labels[part]
+        yield pictures.to_uint8(values), None if labels is None else labels[part]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from training.evaluation.callbacks import Score
 from training.evaluation.choice import choose_extractor
-from training.evaluation.progress import Countdown
+from training.evaluation.countdown import Countdown
 from training.evaluation.protocol import PROTOCOLS
 from training.evaluation.real_images import real_features, scored_source
-from training.evaluation.statistics import gaussian_statistics
-from training.events import Events
-from training.run_folder import RunFolder
+from training.evaluation.scores.statistics import gaussian_statistics
+from training.storage.folder import RunFolder
+from training.storage.tensorboard import Events
 
 
 def score_callback(

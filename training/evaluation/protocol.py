@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from training.evaluation.checks import check_count
+from training.evaluation.scores.checks import check_count
 
 
 @dataclasses.dataclass(frozen=True)

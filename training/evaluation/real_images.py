@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import DataSource, load
-from training.evaluation.cache import cached_features, default_cache_folder
-from training.evaluation.classifier import LabelledImages
-from training.evaluation.extraction import Extracted, Progress, extract
 from training.evaluation.extractors.base import FeatureExtractor
-from training.run_folder import RunFolder
+from training.evaluation.extractors.cache import cached_features, default_cache_folder
+from training.evaluation.extractors.classifier_network import LabelledImages
+from training.evaluation.extractors.extraction import Extracted, Progress, extract
+from training.storage.folder import RunFolder
 
 # What is hashed of a set of images: reading ImageNet twice would take an hour.
 _PROBE_BYTES = 2**30

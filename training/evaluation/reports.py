@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from training.files import write_json
-from training.run_folder import RunFolder
+from training.storage.files import write_json
+from training.storage.folder import RunFolder
 
 FOLDER = "scores"
 # What must be equal for two scores to compare.

@@ -6,15 +6,15 @@ import warnings
 
 import numpy as np
 
-from training.evaluation.density_coverage import density_coverage
-from training.evaluation.extraction import Extracted
 from training.evaluation.extractors.base import ScoreNames
-from training.evaluation.frechet import frechet_distance
-from training.evaluation.inception_score import inception_score
-from training.evaluation.intra_fid import intra_frechet_distance
-from training.evaluation.kid import kernel_distance
-from training.evaluation.precision_recall import precision_recall
+from training.evaluation.extractors.extraction import Extracted
 from training.evaluation.protocol import Protocol
+from training.evaluation.scores.density_coverage import density_coverage
+from training.evaluation.scores.frechet_distance import frechet_distance
+from training.evaluation.scores.inception_score import inception_score
+from training.evaluation.scores.intra_frechet_distance import intra_frechet_distance
+from training.evaluation.scores.kernel_distance import kernel_distance
+from training.evaluation.scores.precision_recall import precision_recall
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000

@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from training import runs
 from training.data import load
-from training.experiments import methods as known
-from training.experiments.timing import seconds_per_update
-from training.files import replacing, write_json
-from training.presets import Preset
-from training.run_folder import RunFolder
+from training.experiments.shared import methods as known
+from training.experiments.shared.timing import seconds_per_update
+from training.runs import fit
+from training.runs.preset import Preset
+from training.storage.files import replacing, write_json
+from training.storage.folder import RunFolder
 
 # What each method changes in the same base: standard loss, setting C. Frobenius
 # normalization and layer norm are in the paper's appendix and table 2.
@@ -125,7 +125,7 @@ def compare(
     folders = {}
     for name, preset in presets.items():
         say(f"{name}:")
-        result = runs.fit(output / name, preset, source=source, say=say)
+        result = fit.fit(output / name, preset, source=source, say=say)
         if not result.finished:
             raise RuntimeError(
                 f"Stopped in {name!r} at step {result.step}. The same command carries "

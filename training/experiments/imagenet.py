@@ -10,25 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from training import images, presets
-from training.commands import scoring
 from training.data import DataSource
+from training.evaluation import arguments as scoring
 from training.evaluation import intra_ms_ssim
-from training.evaluation.ms_ssim import WINDOW, scales_of
-from training.experiments import curves, grid, methods, options, results
-from training.experiments.grid import Member
-from training.experiments.scored import train_and_score
-from training.measurements import Measurement
-from training.presets import Preset
-from training.run_folder import RunFolder
-from training.run_options import RunOptions
+from training.evaluation.scores.ms_ssim import WINDOW, scales_of
+from training.experiments.shared import curves, grid, methods, options, results
+from training.experiments.shared.grid import Member
+from training.experiments.shared.scored import train_and_score
+from training.runs import preset
+from training.runs.callbacks.measurements import Measurement
+from training.runs.options import RunOptions
+from training.runs.preset import Preset
+from training.storage import pictures
+from training.storage.folder import RunFolder
 
-_CONCAT = presets.get("imagenet-concat")
+_CONCAT = preset.get("imagenet-concat")
 _METHODS: dict[str, Preset] = {
     "concat-spectral": _CONCAT,
-    "concat-orthonormal": presets.get("imagenet-concat-orthonormal"),
+    "concat-orthonormal": preset.get("imagenet-concat-orthonormal"),
     "concat-none": dataclasses.replace(_CONCAT, normalizer="none"),
-    "projection-spectral": presets.get("imagenet-projection"),
+    "projection-spectral": preset.get("imagenet-projection"),
 }
 _SIMILARITY = "intra_ms_ssim"
 _SMALL_SCORE_IMAGES = 500
@@ -134,7 +135,7 @@ class Similarity:
 
     def __call__(self, gan: Any) -> dict[str, float]:
         """Returns `intra_ms_ssim` → the mean over classes, 1 if all are alike."""
-        pixels = images.to_uint8(
+        pixels = pictures.to_uint8(
             gan.generate(len(self._labels), seed=2, labels=self._labels)
         )
         return {_SIMILARITY: intra_ms_ssim(pixels, self._labels).mean}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.experiments.sweep import Sweep
-from training.presets import Preset
+from training.experiments.shared.sweep import Sweep
+from training.runs.preset import Preset
 
 _SWEEP = Sweep(
     base=Preset(

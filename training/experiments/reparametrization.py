@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from training import presets, wiring
-from training.commands import scoring
 from training.data import DataSource
-from training.experiments import curves, grid, methods, options, results
-from training.experiments.grid import Member
-from training.experiments.scored import Scored, train_and_score
-from training.measurements import Measurement
-from training.run_folder import RunFolder
+from training.evaluation import arguments as scoring
+from training.experiments.shared import curves, grid, methods, options, results
+from training.experiments.shared.grid import Member
+from training.experiments.shared.scored import Scored, train_and_score
+from training.gan import wiring
+from training.runs import preset as presets
+from training.runs.callbacks.measurements import Measurement
+from training.storage.folder import RunFolder
 
 # The presets of the paper's rows, without their data's name.
 _METHODS = (

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from training.commands import scoring
-from training.experiments import methods, options, results
-from training.experiments.grid import Member
-from training.experiments.scored import Scored, train_and_score
-from training.presets import SETTINGS, Preset
+from training.evaluation import arguments as scoring
+from training.experiments.shared import methods, options, results
+from training.experiments.shared.grid import Member
+from training.experiments.shared.scored import Scored, train_and_score
+from training.runs.preset import SETTINGS, Preset
 
 _METHODS = (
     "weight-clipping",

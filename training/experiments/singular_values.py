@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from training import callbacks, runs, spectra
-from training.checkpoints import Checkpoints
 from training.data import DataSource
-from training.experiments import grid, methods, options, results
-from training.experiments.grid import Member
-from training.gan import GAN
-from training.presets import Preset
-from training.run_folder import RunFolder
-from training.run_options import RunOptions
+from training.experiments.shared import grid, methods, options, results
+from training.experiments.shared.grid import Member
+from training.gan.model import GAN
+from training.runs import fit
+from training.runs.callbacks import saving, spectra
+from training.runs.options import RunOptions
+from training.runs.preset import Preset
+from training.storage.checkpoints import Checkpoints
+from training.storage.folder import RunFolder
 
 _BASE = Preset(
     name="singular-values",
@@ -69,8 +70,8 @@ def restored(folder: RunFolder, source: DataSource) -> tuple[GAN, int]:
     if checkpoint is None:
         raise ValueError(f"`run` must have a checkpoint. Received: {folder.path}")
     preset = Preset(**folder.config()["preset"])
-    gan = runs.create_gan(preset, source, RunOptions())
-    checkpoint.restore(callbacks.state(gan))
+    gan = fit.create_gan(preset, source, RunOptions())
+    checkpoint.restore(saving.state(gan))
     return gan, checkpoint.step
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training import spectra
-from training.experiments import curves, grid, methods, options, results
-from training.experiments.grid import Member
-from training.measurements import Measurement
-from training.presets import Preset
+from training.experiments.shared import curves, grid, methods, options, results
+from training.experiments.shared.grid import Member
+from training.runs.callbacks import spectra
+from training.runs.callbacks.measurements import Measurement
+from training.runs.preset import Preset
 
 _BASE = Preset(
     name="spectral-norms",

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from training.data import load
-from training.experiments import methods, options, results
-from training.experiments.timing import seconds_per_update
-from training.presets import Preset
+from training.experiments.shared import methods, options, results
+from training.experiments.shared.timing import seconds_per_update
+from training.runs.preset import Preset
 
 _BASE = Preset(
     name="time",

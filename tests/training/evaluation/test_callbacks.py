@@ -8,12 +8,12 @@ import pytest
 
 from training import GAN
 from training.evaluation.callbacks import Score, read_best
-from training.evaluation.extraction import extract
 from training.evaluation.extractors import KerasExtractor
-from training.evaluation.frechet import frechet_distance
+from training.evaluation.extractors.extraction import extract
 from training.evaluation.generation import generated_batches
-from training.evaluation.inception_score import inception_score
-from training.evaluation.statistics import gaussian_statistics
+from training.evaluation.scores.frechet_distance import frechet_distance
+from training.evaluation.scores.inception_score import inception_score
+from training.evaluation.scores.statistics import gaussian_statistics
 
 
 def make_gan(**optimizer):

@@ -12,21 +12,17 @@ import tensorflow as tf
 from training import GAN
 from training.__main__ import main
 from training.data import ArraySource
-from training.evaluation import (
-    compare,
-    evaluate,
-    intra_frechet_distance,
-    intra_ms_ssim,
-)
-from training.evaluation.evaluate import Evaluation, load_generator, step_of
-from training.evaluation.extraction import extract
+from training.evaluation import compare, intra_frechet_distance, intra_ms_ssim
+from training.evaluation import evaluation as evaluate
+from training.evaluation.evaluation import Evaluation, load_generator, step_of
 from training.evaluation.extractors import KerasExtractor
+from training.evaluation.extractors.extraction import extract
 from training.evaluation.generation import generated_batches
 from training.evaluation.in_training import score_callback
 from training.evaluation.protocol import PROTOCOLS, Protocol
 from training.evaluation.reports import CONDITIONS, Report, load_reports, save_report
-from training.events import Events
-from training.run_folder import RunFolder
+from training.storage.folder import RunFolder
+from training.storage.tensorboard import Events
 
 SMALL = Protocol("small", 60, 40, 2, 30, "test")
 
@@ -286,7 +282,9 @@ def test_step_of_a_run_without_checkpoints(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_command_with_the_classifier(make_run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("training.evaluation.classifier.MINIMUM_STEPS", 40)
+    monkeypatch.setattr(
+        "training.evaluation.extractors.classifier_network.MINIMUM_STEPS", 40
+    )
     folder, cache = make_run(), tmp_path / "cache"
     arguments = ["evaluate", str(folder.path), "--cache", str(cache)]
     arguments += ["--n-fake", "60", "--splits", "2", "--split-size", "30"]
@@ -317,7 +315,9 @@ def test_command_with_a_keras_model(make_run, pixels, tmp_path, capsys):
 
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.evaluation.classifier.MINIMUM_STEPS", 40)
+    monkeypatch.setattr(
+        "training.evaluation.extractors.classifier_network.MINIMUM_STEPS", 40
+    )
     folder = make_run()
     images = keras.Input((12, 12, 1))
     discriminator = keras.Model(

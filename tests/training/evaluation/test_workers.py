@@ -2,7 +2,7 @@
 
 import sys
 
-from training.launch import launch
+from training.devices.launch import launch
 
 WORKER = """
 import json, os
@@ -12,7 +12,7 @@ strategy = tf.distribute.MultiWorkerMirroredStrategy()
 
 from tests.training.evaluation import formulas
 from training.evaluation import frechet_distance, inception_score
-from training.evaluation.metrics import FrechetDistance, InceptionScore
+from training.evaluation.streaming import FrechetDistance, InceptionScore
 
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 real, logits = formulas.features(1, 700, 24), formulas.logits(4, 600, 12)

@@ -7,11 +7,11 @@ import pytest
 
 from training.__main__ import main
 from training.data import load
-from training.evaluation import classifier
+from training.evaluation.extractors import classifier_network
 from training.experiments import EXPERIMENTS
 from training.experiments.imagenet import Similarity
 from training.experiments.singular_values import restored
-from training.run_folder import RunFolder
+from training.storage.folder import RunFolder
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -95,7 +95,7 @@ def test_reparametrization_measures_the_critic_on_new_images(
 def test_imagenet_draws_curves_of_scores_and_likeness(
     experiment, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(classifier, "MINIMUM_STEPS", 5)
+    monkeypatch.setattr(classifier_network, "MINIMUM_STEPS", 5)
     options = "--methods concat-none projection-spectral --steps 18 --every 9"
     options += " --score-images 30 --similarity-images 5 --discriminator-steps 1"
     found = experiment("imagenet", *options.split())
@@ -139,7 +139,8 @@ def test_imagenet_needs_labels_and_pixels(experiment, tmp_path, capsys):
 def test_small_is_a_setting_that_options_change(tmp_path):
     import argparse
 
-    from training.experiments import options, robustness
+    from training.experiments import robustness
+    from training.experiments.shared import options
 
     parser = argparse.ArgumentParser()
     robustness.add_arguments(parser)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import GAN, finiteness
-from training.evaluation.evaluate import Evaluation
+from training import GAN
+from training.evaluation.evaluation import Evaluation
 from training.evaluation.reports import load_reports
-from training.experiments import results
-from training.finiteness import NonFiniteError
-from training.run_folder import RunFolder
+from training.experiments.shared import results
+from training.runs.callbacks import finiteness
+from training.runs.callbacks.finiteness import NonFiniteError
+from training.storage.folder import RunFolder
 
 FEW = "--methods spectral gan-gp --settings C --steps 3".split()
 

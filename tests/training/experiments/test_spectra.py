@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sn_keras import SpectralNormalization
-from training import runs
 from training.data import load
 from training.experiments.singular_values import restored
-from training.presets import Preset
-from training.run_folder import RunFolder
+from training.runs import fit
+from training.runs.preset import Preset
+from training.storage.folder import RunFolder
 
 KERNEL = (3, 3, 1, 4)
 
@@ -76,7 +76,7 @@ def test_spectral_norms_are_followed_and_training_is_not_touched(
         assert 0.999 < sigma < 1.05
     config = RunFolder(run).config()["preset"]
     alone = tmp_path / "alone"
-    runs.fit(alone, Preset(**config), source=source, say=lambda text: None)
+    fit.fit(alone, Preset(**config), source=source, say=lambda text: None)
     one, two = saved(run), saved(alone)
     assert all((one[name] == two[name]).all() for name in two)
 

@@ -1,4 +1,4 @@
-"""The classifier of `training.evaluation.classifier` as an extractor, from a cache."""
+"""The classifier of `classifier_network.py` as an extractor, from a cache."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from training.evaluation.classifier import LabelledImages, accuracy, train_classifier
 from training.evaluation.extractors.base import (
     FeatureExtractor,
     ScoreNames,
     sha256_of_file,
 )
-from training.files import replacing, write_json
+from training.evaluation.extractors.classifier_network import (
+    LabelledImages,
+    accuracy,
+    train_classifier,
+)
+from training.storage.files import replacing, write_json
 
 # Part of the cache's names: another recipe makes another classifier.
 RECIPE = 1

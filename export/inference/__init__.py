@@ -1,0 +1,1 @@
+"""A model made fast for inference, with its values kept."""

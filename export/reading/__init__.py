@@ -1,0 +1,1 @@
+"""A `.keras` file read and made a plain model."""

@@ -1,0 +1,158 @@
+"""How long exported files take, beside Keras and a plain `model.export`.
+
+For each number of threads one new process measures everything in turns, so that a
+busy moment of the machine hits all alike; the figures are medians over the turns.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import math
+import multiprocessing
+import os
+import pathlib
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from export import manifests
+from export.quiet import quiet
+from export.timing import timed_calls
+from export.timing.timed_calls import Call
+from export.timing.timings import Timing
+
+# A run slower than this (the plain int8 export) gets fewer turns.
+_SLOW_SECONDS = 1.0
+_SLOW_TURNS = 3
+# The thread pools of LiteRT and onnxruntime go on spinning after a run, at the cost
+# of whatever is measured next.
+_PAUSE_SECONDS = 0.05
+
+
+def benchmark(
+    folder: str | os.PathLike[str],
+    generator: str | os.PathLike[str] | None = None,
+    threads: Sequence[int] = (1, 2),
+    batch_sizes: Sequence[int] | None = None,
+    turns: int = 20,
+    naive: bool = True,
+) -> list[Timing]:
+    """Measures all files of an export.
+
+    Args:
+        folder: what `export_generator` wrote.
+        generator: the `.keras` file or run's folder that it was made from; adds
+            Keras' `predict` and the plain `model.export(format="litert")`, float32
+            and int8, to the comparison. Defaults to None.
+        threads: numbers of threads, each measured in a process of its own. Defaults
+            to 1 and 2.
+        batch_sizes: defaults to those of the export.
+        turns: calls of each. Defaults to 20.
+        naive: whether the plain `model.export` is measured. Defaults to True.
+
+    Returns:
+        A timing for each file, batch size and number of threads.
+
+    Raises:
+        FileNotFoundError: if `folder` is no export.
+        ValueError: if an argument is out of its range.
+    """
+    root = pathlib.Path(folder)
+    manifest = manifests.read(root)
+    sizes = list(batch_sizes or manifest["batch_sizes"])
+    for name, values in (("threads", threads), ("batch_sizes", sizes)):
+        if not values or any(value < 1 for value in values):
+            raise ValueError(
+                f"`{name}` must be integers of 1 or more. Received: {name}={values!r}"
+            )
+    if turns < 1:
+        raise ValueError(f"`turns` must be 1 or more. Received: turns={turns!r}")
+    timings: list[Timing] = []
+    context = multiprocessing.get_context("spawn")
+    for count in threads:
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+            source = None if generator is None else str(generator)
+            job = pool.submit(_measure, str(root), source, count, sizes, turns, naive)
+            timings += job.result()
+    return timings
+
+
+def _measure(
+    folder: str,
+    generator: str | None,
+    threads: int,
+    batch_sizes: Sequence[int],
+    turns: int,
+    naive: bool,
+) -> list[Timing]:
+    with quiet():  # TensorFlow says what it is on standard error
+        import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    root = pathlib.Path(folder)
+    manifest = manifests.read(root)
+    timings = []
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = (
+            timed_calls.plain_exports(generator, scratch) if generator and naive else {}
+        )
+        for size in batch_sizes:
+            inputs = timed_calls.inputs_of(manifest, size)
+            calls: dict[tuple[str, str], Call | None] = {
+                (file["file"], file["precision"]): timed_calls.file_call(
+                    root, file, inputs, size, threads
+                )
+                for file in manifest["files"]
+            }
+            if generator is not None:
+                calls["keras predict", "float32"] = timed_calls.predict_call(
+                    generator, inputs
+                )
+            for precision, path in plain.items():
+                name = "model.export litert"
+                calls[name, precision] = timed_calls.resized_call(path, inputs, threads)
+            for (name, precision), seconds in _in_turns(calls, turns).items():
+                # Nothing was measured of a file that its runtime can't run.
+                median = statistics.median(seconds) if seconds else math.nan
+                timings.append(
+                    Timing(
+                        name=name,
+                        precision=precision,
+                        batch_size=size,
+                        threads=threads,
+                        milliseconds=1e3 * median,
+                        fastest=1e3 * min(seconds, default=math.nan),
+                        images_per_second=size / median,
+                        turns=len(seconds),
+                    )
+                )
+    return timings
+
+
+def _in_turns(calls: Mapping[Any, Call | None], turns: int) -> dict[Any, list[float]]:
+    """Returns the seconds of each call, none of those that can't be run."""
+    seconds: dict[Any, list[float]] = {key: [] for key in calls}
+    running: dict[Any, Call] = {}
+    for key, call in calls.items():
+        if call is None:
+            continue
+        try:
+            call()
+        except RuntimeError:
+            # A plain `model.export` may hold ops of TensorFlow that LiteRT has not.
+            continue
+        running[key] = call
+    for turn in range(turns):
+        for key, call in running.items():
+            if turn >= _SLOW_TURNS and min(seconds[key]) > _SLOW_SECONDS:
+                continue
+            time.sleep(_PAUSE_SECONDS)
+            if not seconds[key] or min(seconds[key]) < _SLOW_SECONDS:
+                call()  # wakes the runtime's threads
+            start = time.perf_counter()
+            call()
+            seconds[key].append(time.perf_counter() - start)
+    return seconds

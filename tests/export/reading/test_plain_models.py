@@ -1,0 +1,76 @@
+"""A plain model computes what the model computes, flat and in float32."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from export.inference import simplification
+from export.reading import generator, plain_models
+from sn_keras import SpectralNormalization
+from tests.export import networks
+
+
+def _nested(policy="float32"):
+    """Models in models, one of them used twice, under a dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        stem = keras.Sequential([keras.Input((5,)), layers.Dense(4 * 4 * 8)])
+        stem.add(layers.Reshape((4, 4, 8)))
+        twice = keras.Sequential([keras.Input((4, 4, 8))])
+        twice.add(SpectralNormalization(layers.Conv2D(8, 3, padding="same")))
+        inner = keras.Input((4, 4, 8))
+        x = layers.Add()([twice(inner), twice(twice(inner))])
+        x = layers.Conv2DTranspose(3, 4, 2, "same")(x)
+        head = keras.Model(inner, layers.BatchNormalization()(x))
+        inputs = keras.Input((5,), name="noise")
+        outputs = layers.Activation("tanh")(head(stem(inputs)))
+        return networks.trained_like(keras.Model(inputs, outputs), 0)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize(
+    ("policy", "largest"),
+    # In units of the last place, of 8 and 11 bits: sums of about 100 products.
+    [("float32", 1e-6), ("mixed_float16", 0.02), ("mixed_bfloat16", 0.16)],
+)
+def test_nested_models_become_flat(policy, largest):
+    model = _nested(policy)
+    flat = plain_models.plain(model)
+    kinds = [type(layer) for layer in flat.layers]
+    assert keras.Sequential not in kinds and keras.Model not in kinds
+    assert {layer.compute_dtype for layer in flat.layers} == {"float32"}
+    z = np.random.default_rng(0).normal(size=(8, 5)).astype("float32")
+    expected = np.asarray(model(z, training=False), "float32")
+    np.testing.assert_allclose(flat(z), expected, atol=largest)
+    # The batch norm at the end of a nested model is found there.
+    simple = simplification.simplify(flat)
+    assert layers.BatchNormalization not in map(type, simple.layers)
+    np.testing.assert_allclose(simple(z), flat(z), atol=1e-5)
+
+
+def test_labels_that_a_nested_model_takes_as_floats_are_converted():
+    labels = keras.Input((), dtype="int32", name="labels")
+    half = keras.Sequential([keras.Input(()), layers.Rescaling(0.5)])
+    model = keras.Model(labels, half(labels))
+    flat = plain_models.plain(model)
+    assert np.asarray(flat(np.array([1, 2], "int32"))).tolist() == [0.5, 1.0]
+
+
+class Noisy(layers.Layer):
+    def call(self, inputs):
+        return inputs + keras.random.normal(keras.ops.shape(inputs), seed=self.seed)
+
+    def build(self, shape):
+        self.seed = keras.random.SeedGenerator(0)
+
+
+def test_a_generator_that_draws_in_inference_is_refused():
+    inputs = keras.Input((8,))
+    x = Noisy()(layers.Reshape((4, 4, 3))(layers.Dense(48)(inputs)))
+    with pytest.raises(ValueError, match="differs from it .* random numbers in inf"):
+        generator.load(keras.Model(inputs, x))

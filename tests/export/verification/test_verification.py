@@ -1,0 +1,124 @@
+"""Files are run without Keras, and judged by PSNR and by a classifier."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import export
+from export import verification
+from export.formats.names import signature_name
+from export.reading import generator
+from export.verification import comparison, isolation, scores
+from tests.export import networks
+
+
+@pytest.mark.parametrize("format", ["saved_model", "litert"])
+def test_the_process_that_runs_a_file_has_no_keras(exported, tmp_path, format):
+    name = {"saved_model": "saved_model", "litert": "generator-float32.tflite"}[format]
+    request = {"format": format, "path": str(exported / name)}
+    request["calls"] = [signature_name(format, 2)]
+    (tmp_path / "request").write_text(json.dumps(request))
+    arrays = {"0/latents": np.zeros((2, 16), "float32"), "0/labels": np.zeros(2, "i4")}
+    np.savez(tmp_path / "inputs.npz", **arrays)
+    program = pathlib.Path(verification.__file__).parent / "worker.py"
+    files = [tmp_path / one for one in ("request", "inputs.npz", "outputs.npz")]
+    subprocess.run([sys.executable, program, *files], check=True, capture_output=True)
+    with np.load(tmp_path / "outputs.npz") as outputs:
+        assert outputs["0/images"].shape == (2, 8, 8, 3)
+        loaded = {module.partition(".")[0] for module in outputs["modules"]}
+    assert not loaded & {"sn_keras", "export", "training"}
+    # TensorFlow imports Keras, which then has no model there.
+    assert ("keras" in loaded) <= ("tensorflow" in loaded) == (format == "saved_model")
+
+
+def test_a_file_that_cant_be_run_is_named(tmp_path):
+    (tmp_path / "bad.tflite").write_bytes(b"TFL3")
+    with pytest.raises(export.VerificationError, match="bad.tflite can't be run"):
+        isolation.run_isolated(tmp_path / "bad.tflite", "litert", ["batch_1"], [{}])
+
+
+def test_psnr():
+    reference = np.zeros((2, 4, 4, 3), "float32")
+    # 10 · log10(2² / 0.02²) = 40
+    assert comparison.psnr(reference + 0.02, reference) == pytest.approx(40, abs=1e-4)
+    assert comparison.psnr(reference, reference) == math.inf
+
+
+def test_the_classifier_score_has_the_values_that_it_must():
+    sure = 50.0 * np.eye(4)[np.arange(40) % 4]
+    # Sure of each image and all classes alike: the number of classes. Never sure: 1.
+    assert scores.classifier_score(sure) == pytest.approx(4)
+    assert scores.classifier_score(np.zeros((40, 4))) == pytest.approx(1)
+    assert scores.classifier_score(sure[:1].repeat(40, axis=0)) == pytest.approx(1)
+
+
+def _bright(classes):
+    """Classifies images by their brightness."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 25)(inputs))
+    model = keras.Model(inputs, layers.Dense(classes)(x))
+    return networks.trained_like(model, 1)
+
+
+def test_the_scores_change_is_told(tiny_resnet, tmp_path, capsys):
+    _bright(3).save(tmp_path / "classifier.keras")
+    differences = export.export_generator(
+        tiny_resnet,
+        tmp_path / "out",
+        ["litert"],
+        ["float32", "float16"],
+        [4],
+        classifier=tmp_path / "classifier.keras",
+    )
+    latents = generator.load(tiny_resnet).draw(512, 0)
+    images = tiny_resnet([latents["latents"], latents["labels"]], training=False)
+    pixels = np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255)
+    logits = np.asarray(_bright(3)(pixels), "float64")
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    divergence = (shares * np.log(shares / shares.mean(axis=0))).sum(axis=1).mean()
+    right = (logits.argmax(axis=1) == latents["labels"]).mean()
+    for one in differences:
+        assert one.score.images == 512
+        assert one.score.keras == pytest.approx(np.exp(divergence), rel=1e-3)
+        assert abs(one.score.change) < 1e-3
+        assert one.score.keras_right == pytest.approx(right, abs=0.01)
+    files = json.loads((tmp_path / "out" / "export.json").read_text())["files"]
+    assert [file["score"]["bound"] for file in files] == [0.001, 0.005]
+
+
+def test_a_changed_score_fails(tiny_resnet, tmp_path, monkeypatch):
+    monkeypatch.setitem(comparison.SCORE_BOUNDS, "float16", -1.0)
+    with pytest.raises(export.VerificationError, match="float16.tflite: further"):
+        export.export_generator(
+            tiny_resnet,
+            tmp_path / "out",
+            ["litert"],
+            ["float16"],
+            [4],
+            classifier=_bright(3),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_classifier_of_something_else_is_refused(tiny_resnet, small_resnet):
+    with pytest.raises(ValueError, match="`classifier` must take .* of 3 classes"):
+        scores.Classifier(_bright(5), generator.load(tiny_resnet))
+    with pytest.raises(ValueError, match=r"of shape \(16, 16, 3\)"):
+        scores.Classifier(_bright(3), generator.load(small_resnet))
+
+
+def test_a_collapsed_generator_is_exported(tmp_path):
+    inputs = keras.Input((8,))
+    x = layers.Dense(48, kernel_initializer="zeros", bias_initializer="normal")(inputs)
+    model = keras.Model(inputs, layers.Reshape((4, 4, 3))(x))
+    (difference,) = export.export_generator(model, tmp_path / "out", ["saved_model"])
+    assert difference.passed

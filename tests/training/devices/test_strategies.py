@@ -1,0 +1,105 @@
+"""Which strategy a name, the machine and TF_CONFIG give."""
+
+import json
+
+import pytest
+import tensorflow as tf
+
+from tests.replicas import two_replicas
+from training.devices import strategies
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch):
+    for name in ("TF_CONFIG", "TPU_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def has(monkeypatch, kind, count):
+    """Lets the machine have so many devices of a kind, beside one CPU."""
+    found = {kind: [kind] * count, "CPU": ["CPU"]}
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind=None: found.get(kind, [])
+    )
+    monkeypatch.setattr(strategies, "_logical", lambda kind: found.get(kind, []))
+
+
+def set_config(monkeypatch, workers, task=("worker", 0)):
+    config = {"cluster": {"worker": workers}, "task": dict(type=task[0], index=task[1])}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "workers", "expected"),
+    [
+        ("GPU", 0, [], "one-device"),
+        ("GPU", 1, [], "one-device"),
+        ("GPU", 2, [], "mirrored"),
+        ("GPU", 2, ["a:1", "b:1"], "multi-worker"),
+        ("GPU", 0, ["a:1", "b:1"], "multi-worker"),
+        # One worker alone needs no collectives.
+        ("GPU", 0, ["a:1"], "one-device"),
+        ("TPU", 8, ["a:1", "b:1"], "tpu"),
+    ],
+)
+def test_auto_takes_what_it_finds(kind, count, workers, expected, monkeypatch):
+    has(monkeypatch, kind, count)
+    if workers:
+        set_config(monkeypatch, workers)
+    assert strategies._found() == expected
+
+
+def test_a_named_tpu_is_taken(monkeypatch):
+    monkeypatch.setenv("TPU_NAME", "node-1")
+    assert strategies._found() == "tpu"
+
+
+def test_names_give_strategies_of_tf_distribute():
+    one = strategies.create_strategy("one-device")
+    assert isinstance(one, tf.distribute.OneDeviceStrategy)
+    assert strategies.position(one) == (0, 1)
+    two = two_replicas()
+    assert isinstance(two, tf.distribute.MirroredStrategy)
+    assert two.num_replicas_in_sync == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("{", "is not the JSON"),
+        ("[]", "is not the JSON"),
+        ('{"cluster": {"worker": "a:1"}}', "no 'host:port'"),
+        ('{"cluster": {"worker": ["a", "b"]}}', "no 'host:port'"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "none of its workers"),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+            "none of its workers",
+        ),
+        (
+            '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, '
+            '"task": {"type": "ps", "index": 0}}',
+            "none of its workers",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["auto", "multi-worker"])
+def test_a_cluster_that_would_hang_or_crash_is_named(
+    config, message, name, monkeypatch
+):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(ValueError, match=f"`TF_CONFIG` .*{message}.*Received"):
+        strategies.create_strategy(name)
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    with pytest.raises(ValueError, match="`strategy` must be one of"):
+        strategies.create_strategy("cluster")
+    with pytest.raises(ValueError, match="`strategy` 'multi-worker' needs.*TF_CONFIG"):
+        strategies.create_strategy("multi-worker")
+
+    def none(address):
+        raise tf.errors.NotFoundError(None, None, "no TPU\nand much more")
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", none)
+    with pytest.raises(ValueError, match="`strategy` 'tpu' needs a TPU.*no TPU$"):
+        strategies.create_strategy("tpu")

@@ -1,0 +1,371 @@
+"""A run, whole and in parts: the same files and the same bits."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from training.storage.differences import differences
+from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
+from training.runs import advice, fit as runs
+from training.storage import tensorboard
+from training.runs.callbacks import finiteness
+from training.storage.checkpoints import Checkpoints
+from training.data import ArraySource, make_dataset
+from training.storage.lock import RunLock
+from training.storage.folder import RunFolder
+from training.runs.fit import RunOptions
+
+
+def last_arrays(path):
+    return Checkpoints(path / "checkpoints").latest().arrays
+
+
+def points(path):
+    """All scalars in the event files, in order, without the time that they took."""
+    found = []
+    for file in sorted((path / "logs").iterdir()):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                if "images_per_second" not in value.tag:
+                    number = tf.make_ndarray(value.tensor)
+                    found.append((event.step, value.tag, number.tolist()))
+    return sorted(found)
+
+
+def lines(path):
+    return [
+        {key: value for key, value in entry.items() if key != "images_per_second"}
+        for entry in RunFolder(path).metrics()
+    ]
+
+
+def test_a_run_leaves_what_the_documentation_says(finished):
+    folder = RunFolder(finished)
+    assert [step for step, _ in Checkpoints(folder.checkpoints).steps()] == [6, 7]
+    assert [entry["step"] for entry in folder.metrics()] == [2, 4, 6, 7]
+    assert {"generator_loss", "discriminator_loss", "sigma/dense"} <= set(
+        lines(finished)[0]
+    )
+    names = sorted(path.name for path in folder.samples.iterdir())
+    assert names == [f"step-0000000{step}.png" for step in (3, 6, 7)]
+    with Image.open(folder.samples / names[-1]) as image:
+        assert image.size == (3 * 6 - 2, 2 * 6 - 2)
+    config = folder.config()
+    assert config["preset"]["learning_rate"] == 1e-3
+    assert config["generator"]["latent_dim"] == 3
+    assert not list(finished.rglob("*.tmp*"))
+
+
+def test_the_generator_is_that_of_the_last_checkpoint(finished):
+    arrays = last_arrays(finished)
+    for name, group in (("generator", None), ("generator-ema", "average")):
+        model = keras.saving.load_model(finished / f"{name}.keras")
+        assert model(np.zeros((1, 3))).shape == (1, 4, 4, 1)
+        if group is None:
+            for i, variable in enumerate(model.variables):
+                np.testing.assert_array_equal(variable, arrays[f"generator/{i:04d}"])
+
+
+def test_tensorboard_has_the_points_of_the_metrics(finished):
+    found = points(finished)
+    for entry in lines(finished):
+        for name, value in entry.items():
+            if name != "step":
+                assert (entry["step"], name, np.float32(value)) in found
+    assert [step for step, name, _ in found if name == "samples"] == [3, 6, 7]
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 7])
+def test_a_crashed_run_ends_as_if_nothing_had_happened(
+    step, tmp_path, source, finished, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        crash_at(patch, step)
+        with pytest.raises(CrashError):
+            fit(tmp_path / "run", source)
+    said = []
+    result = fit(tmp_path / "run", source, say=said.append)
+    assert result.finished
+    start = (step - 1) // 2 * 2
+    assert any(f"step {start} of 7" in line for line in said) == bool(start)
+    arrays = last_arrays(tmp_path / "run")
+    for name, array in last_arrays(finished).items():
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+    assert lines(tmp_path / "run") == lines(finished)
+    assert points(tmp_path / "run") == points(finished)
+    for path in (finished / "samples").iterdir():
+        other = tmp_path / "run" / "samples" / path.name
+        assert other.read_bytes() == path.read_bytes()
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, source, finished, monkeypatch):
+    with monkeypatch.context() as patch:
+        crash_at(patch, 5)
+        with pytest.raises(CrashError):
+            fit(tmp_path / "run", source)
+    newest = tmp_path / "run" / "checkpoints" / "step-00000004.npz"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="step-00000004.npz is damaged"):
+        assert fit(tmp_path / "run", source).finished
+    arrays = last_arrays(tmp_path / "run")
+    for name, array in last_arrays(finished).items():
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+
+
+def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path, source, finished):
+    shutil.copytree(finished, tmp_path / "run")
+    for checkpoint in (tmp_path / "run" / "checkpoints").iterdir():
+        checkpoint.write_bytes(b"")
+    before = snapshot(tmp_path / "run")
+    with pytest.warns(UserWarning, match="is damaged and passed over"):
+        with pytest.raises(RuntimeError, match="No checkpoint in .* is whole"):
+            fit(tmp_path / "run", source)
+    assert snapshot(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_signal_leaves_a_run_that_carries_on(
+    number, code, tmp_path, source, finished, monkeypatch
+):
+    after = finiteness.Guard.after
+
+    def kill(self, step, due, logs):
+        if step == 3:
+            os.kill(os.getpid(), number)
+        after(self, step, due, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finiteness.Guard, "after", kill)
+        result = fit(tmp_path / "run", source)
+    assert (result.step, result.finished, result.exit_code) == (3, False, code)
+    assert fit(tmp_path / "run", source).finished
+    arrays = last_arrays(tmp_path / "run")
+    for name, array in last_arrays(finished).items():
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+    assert lines(tmp_path / "run") == lines(finished)
+
+
+def test_a_worker_that_stops_with_another_is_not_done(tmp_path, source, monkeypatch):
+    monkeypatch.setattr("training.runs.callbacks.saving.Save._stopping", lambda _, step: step == 3)
+    result = fit(tmp_path / "run", source)
+    assert (result.step, result.finished, result.exit_code) == (3, False, 143)
+
+
+def test_two_replicas_carry_on_too(tmp_path, source, monkeypatch):
+    # Means of losses are kept as a part in each replica.
+    options = dataclasses.replace(OPTIONS, strategy="mirrored", checkpoint_every=3)
+    fit(tmp_path / "whole", source, options=options)
+    with monkeypatch.context() as patch:
+        crash_at(patch, 4)
+        with pytest.raises(CrashError):
+            fit(tmp_path / "run", source, options=options)
+    fit(tmp_path / "run", source, options=options)
+    arrays = last_arrays(tmp_path / "run")
+    for name, array in last_arrays(tmp_path / "whole").items():
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+
+
+def test_a_run_is_carried_on_with_other_devices(
+    tmp_path, source, finished, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        crash_at(patch, 5)
+        with pytest.raises(CrashError):
+            fit(tmp_path / "run", source)
+    other = dataclasses.replace(OPTIONS, strategy="mirrored")
+    assert fit(tmp_path / "run", source, options=other).finished
+    # From then on, batch norm and dropout see half a batch each.
+    assert lines(tmp_path / "run")[:2] == lines(finished)[:2]
+    assert [entry["step"] for entry in lines(tmp_path / "run")] == [2, 4, 6, 7]
+
+
+def snapshot(path):
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"latent_dim": 9}, "latent_dim is 3 there and 9 here"),
+        ({"setting": "E"}, "beta_2 is 0.9 there and 0.999 here; setting is 'D'"),
+        ({"steps": 8, "decay_steps": 2}, "decay_steps is 0 there and 2 here; steps"),
+    ],
+)
+def test_another_configuration_is_refused_and_nothing_touched(
+    change, message, finished, source
+):
+    before = snapshot(finished)
+    with pytest.raises(ValueError, match=message):
+        fit(finished, source, dataclasses.replace(PRESET, **change))
+    assert snapshot(finished) == before
+
+
+def test_other_images_are_another_configuration(finished):
+    other = ArraySource(np.zeros((21, 4, 4, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"image_shape is \[4, 4, 1\] there"):
+        fit(finished, other)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path, source):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ValueError, match="holds other files and no run"):
+        fit(tmp_path, source)
+    with pytest.raises(ValueError, match="must be a folder"):
+        fit(tmp_path / "thesis.tex", source)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path, source):
+    short = dataclasses.replace(PRESET, steps=2)
+    fit(tmp_path / "run", source, short)
+    before = last_arrays(tmp_path / "run")
+    said = []
+    assert fit(tmp_path / "run", source, short, say=said.append).step == 2
+    assert "is finished: 2 of 2" in said[0]
+    np.testing.assert_equal(last_arrays(tmp_path / "run"), before)
+    longer = dataclasses.replace(PRESET, steps=3)
+    assert fit(tmp_path / "run", source, longer).step == 3
+
+
+def test_executions_that_would_overshoot_are_refused(tmp_path, source):
+    with pytest.raises(ValueError, match="`steps_per_execution` must divide"):
+        fit(tmp_path / "run", source, options=RunOptions(steps_per_execution=3))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_process_is_told_who_holds_the_folder(tmp_path, source):
+    (tmp_path / "run").mkdir()
+    with RunLock(tmp_path / "run"):
+        with pytest.raises(RuntimeError, match=f'in use.*"pid": {os.getpid()}'):
+            fit(tmp_path / "run", source)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, source, monkeypatch):
+    numbers = finiteness.numbers
+
+    def broken(logs):
+        calls.append(1)
+        return {**numbers(logs), "generator_loss": float("nan")}
+
+    calls = []
+    fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=2))
+    monkeypatch.setattr(finiteness, "numbers", broken)
+    longer = dataclasses.replace(PRESET, steps=4)
+    with pytest.raises(
+        finiteness.NonFiniteError,
+        match=r"not finite at step 3: .*generator_loss = nan.*sigma/conv = \d",
+    ):
+        fit(tmp_path / "run", source, longer)
+    assert Checkpoints(tmp_path / "run" / "checkpoints").latest().step == 2
+
+
+def test_data_that_end_early_end_the_run_which_carries_on(
+    tmp_path, source, finished, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "training.data.make_dataset", lambda *a, **o: make_dataset(*a, **o).take(5)
+        )
+        with pytest.warns(UserWarning, match="ran out of data"):
+            with pytest.raises(RuntimeError, match="data ended at step 5 of 7"):
+                fit(tmp_path / "run", source)
+    assert fit(tmp_path / "run", source).finished
+    assert not differences(finished, tmp_path / "run")
+
+
+def test_a_weight_that_is_not_finite_is_never_saved(source):
+    gan = runs.create_gan(PRESET.resolved(), source, OPTIONS)
+    finiteness.check_finite(gan, 5)
+    kernel = gan.discriminator.trainable_variables[0]
+    kernel.assign(np.full(kernel.shape, np.inf))
+    with pytest.raises(finiteness.NonFiniteError, match="conv.*at step 5"):
+        finiteness.check_finite(gan, 5)
+
+
+def test_labels_are_needed_for_a_conditional_model():
+    unlabelled = ArraySource(np.zeros((21, 4, 4, 1), np.uint8))
+    preset = dataclasses.replace(PRESET, conditioning="projection").resolved()
+    with pytest.raises(ValueError, match="'projection' needs labels"):
+        runs.create_gan(preset, unlabelled, OPTIONS)
+
+
+def test_truncated_event_files_lose_later_steps_and_broken_ends(tmp_path):
+    writer = tensorboard.Events(tmp_path)
+    for step in (1, 2, 3):
+        writer.scalars(step, {"loss": step})
+    writer.close()
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    tensorboard.truncate(tmp_path, 3)
+    assert file.read_bytes() == whole
+    file.write_bytes(whole[:-5])
+    tensorboard.truncate(tmp_path, 3)
+    steps = [
+        tf.compat.v1.Event.FromString(record.numpy()).step
+        for record in tf.data.TFRecordDataset(str(file))
+    ]
+    assert steps == [0, 1, 2]
+    tensorboard.truncate(tmp_path, 1)
+    assert len(list(tf.data.TFRecordDataset(str(file)))) == 2
+
+
+def test_metrics_lose_later_steps_and_broken_lines(tmp_path):
+    folder = RunFolder(tmp_path)
+    for step in (1, 2, 3):
+        folder.append_metrics({"step": step})
+    with folder.metrics_file.open("a") as file:
+        file.write('5\n{"loss": 1}\n{"step": 1')
+    folder.truncate_metrics(2)
+    kept = [json.loads(x) for x in folder.metrics_file.read_text().splitlines()]
+    assert kept == [{"step": 1}, {"step": 2}]
+
+
+@pytest.mark.parametrize(
+    ("able", "precision", "option"),
+    [
+        (True, "float32", "--precision mixed_bfloat16"),
+        (False, "mixed_bfloat16", "--precision float32"),
+        (True, "mixed_bfloat16", None),
+        (False, "float32", None),
+    ],
+)
+def test_the_precision_that_suits_the_processor_is_offered(
+    able, precision, option, monkeypatch
+):
+    monkeypatch.setattr(advice.strategies, "has_bfloat16", lambda: able)
+    cpu = tf.config.list_physical_devices("CPU")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda: cpu)
+    said = advice.precision(dataclasses.replace(PRESET, precision=precision))
+    assert (said is None) == (option is None)
+    assert said is None or option in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": 0}, "`keep`"),
+        ({"log_every": 1.5}, "`log_every`"),
+        ({"jit": "maybe"}, "`jit`"),
+        ({"strategy": "cluster"}, "`strategy`"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        RunOptions(**options)

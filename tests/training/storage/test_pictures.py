@@ -1,0 +1,84 @@
+"""Pixels, grids, durations and learning rates."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.gan.schedules import LinearDecay
+from training.storage import pictures
+from training.terminal import ProgressLine, duration
+
+
+def test_bytes_are_the_nearest():
+    values = np.array([-1.0, 1.0, 0.0, -1.01, 1.01, 2 / 255 - 1, 2.9 / 255 - 1])
+    assert pictures.to_uint8(values).tolist() == [0, 255, 128, 0, 255, 1, 1]
+    every = np.arange(256)
+    np.testing.assert_array_equal(pictures.to_uint8(every / 127.5 - 1), every)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_has_images_in_reading_order(channels, tmp_path):
+    parts = np.stack([np.full((2, 3, channels), i + 1, np.uint8) for i in range(5)])
+    canvas = pictures.grid(parts, gap=1)
+    assert canvas.shape == (2 * 3 - 1, 3 * 4 - 1, channels)
+    assert canvas[::3, ::4, 0].tolist() == [[1, 2, 3], [4, 5, 0]]
+    assert not canvas[2].any() and not canvas[:, 3].any()
+    pictures.write_png(tmp_path / "grid.png", canvas)
+    with Image.open(tmp_path / "grid.png") as image:
+        assert image.mode == {1: "L", 3: "RGB"}[channels]
+        np.testing.assert_array_equal(np.asarray(image).reshape(canvas.shape), canvas)
+
+
+def test_the_rate_falls_to_0_over_the_last_steps():
+    schedule = LinearDecay(0.5, steps=10, decay_steps=4)
+    rates = [float(schedule(step)) for step in (0, 5, 6, 7, 9, 10, 11)]
+    np.testing.assert_allclose(rates, [0.5, 0.5, 0.5, 0.375, 0.125, 0, 0])
+    copy = keras.optimizers.schedules.deserialize(
+        keras.optimizers.schedules.serialize(schedule)
+    )
+    assert copy.get_config() == schedule.get_config()
+    with pytest.raises(ValueError, match="`decay_steps`"):
+        LinearDecay(0.5, steps=10, decay_steps=11)
+
+
+def test_durations():
+    assert [duration(x) for x in (0, 59.6, 61, 3600, 36061)] == [
+        "0:00",
+        "1:00",
+        "1:01",
+        "1:00:00",
+        "10:01:01",
+    ]
+
+
+def test_progress_is_a_line_each_where_there_is_no_terminal():
+    stream = io.StringIO()
+    line = ProgressLine(200, stream)
+    values = {
+        "generator_loss": 0.5,
+        "discriminator_loss": 1.25,
+        "images_per_second": 640.4,
+    }
+    line.show(100, values, seconds=0.61)
+    line.end()
+    assert stream.getvalue() == (
+        "step 100/200  G 0.500  D 1.250  640 images/s  1:01 left\n"
+    )
+
+
+def test_progress_is_one_line_on_a_terminal():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    stream = Terminal()
+    line = ProgressLine(2, stream)
+    values = {"generator_loss": 1, "discriminator_loss": 1, "images_per_second": 1}
+    line.show(1, values, seconds=1)
+    line.show(2, values, seconds=1)
+    line.end()
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue().count("\r") == 2

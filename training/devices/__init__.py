@@ -1,0 +1,1 @@
+"""The devices that a run trains on, and the workers that it is spread over."""

@@ -1,0 +1,244 @@
+"""Scores of a run's generator, by a protocol, with all that they rest on."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+import sn_keras
+from training.data import DataSource
+from training.evaluation.callbacks import best_generator_path, read_best
+from training.evaluation.extractors.base import FeatureExtractor
+from training.evaluation.extractors.extraction import Extracted, Progress, extract
+from training.evaluation.generation import generated_batches
+from training.evaluation.protocol import Protocol
+from training.evaluation.real_images import real_features
+from training.evaluation.reports import Report
+from training.evaluation.scores.ms_ssim import intra_ms_ssim, scales_of
+from training.evaluation.scoring import score, score_classes
+from training.storage.folder import RunFolder
+
+# Images that the pairs of MS-SSIM are drawn from; 5,000 of 128 px would be 250 MB.
+SIMILARITY_IMAGES = 1000
+# Classes that they are of: 1,000 images of ImageNet's classes have no pair of one.
+SIMILARITY_CLASSES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """How generators are scored: on which features, against which images.
+
+    Args:
+        extractor: Makes the features.
+        protocol: Numbers of images.
+        real: The real images.
+        others: Further real images, which take the place of generated ones for
+            "real against real", a bound on what a generator can reach; `None` for none.
+        intra: Generated images a class for the intra-class distance of conditional
+            generators, against all images of `intra_real`; 0 for none. The paper
+            takes 5,000.
+        intra_real: Real images for it, in the paper all training images; `None`:
+            those of `real`.
+        seed: Seed of the latents.
+        batch_size: Images a call of generator and extractor.
+        cache: Folder of cached real features; `None` for `default_cache_folder()`.
+        progress: Makes a progress line of a label.
+    """
+
+    extractor: FeatureExtractor
+    protocol: Protocol
+    real: DataSource
+    others: DataSource | None = None
+    intra: int = 0
+    intra_real: DataSource | None = None
+    seed: int = 0
+    batch_size: int = 64
+    cache: Path | None = None
+    progress: Callable[[str], Progress] | None = None
+
+    def score_run(self, folder: RunFolder, weights: str = "last") -> Report:
+        """Scores one of a run's generators.
+
+        Args:
+            folder: The run's folder.
+            weights: `"last"`, `"ema"` (averaged), `"best"` or `"ema-best"`.
+
+        Raises:
+            ValueError: If the run has no such generator or is of other images.
+        """
+        start = time.perf_counter()
+        config = folder.config()
+        generator = load_generator(folder, weights)
+        latent_dim = config["generator"]["latent_dim"]
+        classes = config["generator"]["num_classes"]
+        shape = tuple(config["data"]["image_shape"])
+        if shape != tuple(self.real.image_shape):
+            raise ValueError(
+                f"`real` must be images of the run's shape {shape}. "
+                f"Received: {tuple(self.real.image_shape)}"
+            )
+        real = self._real_features(self.real, self.protocol.n_real)
+        kept: list[NDArray[np.uint8]] = []
+        kept_labels: list[NDArray[np.int32]] = []
+
+        def keeping(count: int, seed: int, keep: int = 0) -> Any:
+            for images, labels in generated_batches(
+                generator, count, self.batch_size, seed, latent_dim, classes
+            ):
+                if sum(map(len, kept)) < keep:
+                    of_few: Any = slice(None)
+                    if labels is not None:
+                        of_few = labels < SIMILARITY_CLASSES
+                        kept_labels.append(labels[of_few])
+                    kept.append(images[of_few])
+                yield images, labels
+
+        count = self.protocol.generated
+        fake = extract(
+            self.extractor,
+            keeping(count, self.seed, SIMILARITY_IMAGES),
+            count,
+            self._progress("generated images"),
+        )
+        scores = score(real, fake, self.protocol, self.extractor.scores)
+        if scales_of(shape):
+            few = np.concatenate(kept)[:SIMILARITY_IMAGES]
+            few_labels = None
+            if kept_labels:
+                few_labels = np.concatenate(kept_labels)[: len(few)]
+            scores["MS-SSIM"] = intra_ms_ssim(few, few_labels).mean
+        if self.intra and classes:
+            count = self.intra * classes
+            by_class = extract(
+                self.extractor,
+                keeping(count, self.seed + 1),
+                count,
+                self._progress("generated images by class"),
+            )
+            source = self.intra_real or self.real
+            of_classes = self._real_features(source, len(source))
+            for name, value in score_classes(
+                of_classes, by_class, self.extractor.scores
+            ).items():
+                # The number is part of the name: without it two don't compare.
+                scores[f"{name} ({self.intra})"] = value
+        return Report(
+            step=step_of(folder, weights),
+            weights=weights,
+            scores=scores,
+            conditions=self._conditions(len(real)),
+            seed=self.seed,
+            versions=versions(),
+            protocol=self.protocol.name,
+            real_against_real=self.score_real(real),
+            seconds=round(time.perf_counter() - start, 1),
+        )
+
+    def score_real(self, real: Extracted | None = None) -> dict[str, float]:
+        """Scores further real images as if they were generated; {} if there are none.
+
+        The Inception score is that of as many images as there are.
+        """
+        if self.others is None:
+            return {}
+        if real is None:
+            real = self._real_features(self.real, self.protocol.n_real)
+        others = self._real_features(self.others, self.protocol.n_fake)
+        protocol = dataclasses.replace(
+            self.protocol,
+            split_size=max(2, len(others) // self.protocol.splits),
+        )
+        scores = score(real, others, protocol, self.extractor.scores)
+        return scores | {"n_real": len(real), "n_fake": len(others)}
+
+    def _real_features(self, source: DataSource, count: int) -> Extracted:
+        return real_features(
+            self.extractor,
+            source,
+            count,
+            self.cache,
+            self.batch_size,
+            self._progress(f"real images ({source.split})"),
+        )
+
+    def _conditions(self, n_real: int) -> dict[str, Any]:
+        return {
+            "extractor": self.extractor.name,
+            "graph": self.extractor.identity,
+            "resize": self.extractor.preprocessing,
+            "data": self.real.name,
+            "split": self.real.split,
+            "image_shape": list(self.real.image_shape),
+            "n_real": n_real,
+            "n_fake": self.protocol.n_fake,
+            "splits": self.protocol.splits,
+            "split_size": self.protocol.split_size,
+        }
+
+    def _progress(self, label: str) -> Progress | None:
+        return None if self.progress is None else self.progress(label)
+
+
+def generator_path(folder: RunFolder, weights: str) -> Path:
+    """Returns the file of a run's last, ema, best or ema-best generator."""
+    paths = {
+        "last": folder.generator,
+        "ema": folder.averaged_generator,
+        "best": best_generator_path(folder.path),
+        "ema-best": best_generator_path(folder.path, "ema_"),
+    }
+    if weights not in paths:
+        raise ValueError(
+            f"`weights` must be one of {list(paths)}. Received: {weights!r}"
+        )
+    return paths[weights]
+
+
+def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
+    """Loads one of a run's generators.
+
+    Raises:
+        ValueError: If it isn't there.
+    """
+    path = generator_path(folder, weights)
+    if not path.exists():
+        hint = {
+            "last": "it is written with the first checkpoint",
+            "ema": "it is written if the run averages its weights (--ema)",
+            "best": "it is written if the run is scored as it trains (--score-every)",
+            "ema-best": "it is written if a run that averages its weights (--ema) is "
+            "scored as it trains (--score-every)",
+        }[weights]
+        raise ValueError(
+            f"`run` must have the file {path.name}; {hint}. Received: {folder.path}"
+        )
+    return keras.saving.load_model(path, compile=False)
+
+
+def step_of(folder: RunFolder, weights: str = "last") -> int:
+    """Returns the step that a run's generator is of, 0 if nothing says."""
+    if weights in ("best", "ema-best"):
+        best = read_best(folder.path, "ema_" if weights == "ema-best" else "")
+        return 0 if best is None else best.step
+    steps = [int(path.stem[5:]) for path in folder.checkpoints.glob("step-*.npz")]
+    return max(steps, default=0)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of the software that scores rest on."""
+    return {
+        "sn_keras": sn_keras.__version__,
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,73 @@
+"""Intra-class Fréchet distance."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from training.evaluation.scores.checks import check_labels, check_pair
+from training.evaluation.scores.frechet_distance import frechet_distance
+
+
+class ScoreByClass(NamedTuple):
+    """A score's mean over classes and its value for each."""
+
+    mean: float
+    by_class: dict[int, float]
+
+
+def intra_frechet_distance(
+    real: ArrayLike, real_labels: ArrayLike, fake: ArrayLike, fake_labels: ArrayLike
+) -> ScoreByClass:
+    """Mean over classes of the Fréchet distance within the class.
+
+    It shows what the plain distance hides in a conditional model: a class whose images
+    are all alike, or whose label is not heeded.
+
+    Args:
+        real: Features of shape (n, d); the paper takes all training images.
+        real_labels: Their classes, integers of shape (n,).
+        fake: Features of generated images, shape (m, d); the paper takes 5,000 a class.
+        fake_labels: The classes they were generated for, integers of shape (m,).
+
+    Returns:
+        `(mean, by_class)`, with the distance of each class by its label.
+
+    Raises:
+        TypeError: If features aren't real numbers or labels aren't integers.
+        ValueError: If the two sets don't hold the same classes, or a class has fewer
+            than two images.
+
+    Warns:
+        UserWarning: If a class has no more images than there are features.
+
+    Example:
+        >>> import numpy as np
+        >>> labels = np.repeat([0, 1], 50)
+        >>> x = np.random.RandomState(0).normal(size=(100, 2)) + 9.0 * labels[:, None]
+        >>> intra_frechet_distance(x, labels, x, 1 - labels).mean > 100.0
+        True
+
+    Source:
+        Miyato and Koyama, "cGANs with projection discriminator", 2018,
+        arXiv 1802.05637, section 4.
+    """
+    real, fake = check_pair(real, fake)
+    real_labels = check_labels("real_labels", real_labels, len(real))
+    fake_labels = check_labels("fake_labels", fake_labels, len(fake))
+    classes = np.unique(real_labels)
+    if not np.array_equal(classes, np.unique(fake_labels)):
+        only_one_side = np.setxor1d(classes, fake_labels).tolist()
+        raise ValueError(
+            "`fake_labels` must hold the same classes as `real_labels`. Received: "
+            f"classes found on one side alone: {only_one_side}"
+        )
+    by_class = {
+        int(label): frechet_distance(
+            real[real_labels == label], fake[fake_labels == label]
+        )
+        for label in classes
+    }
+    return ScoreByClass(float(np.mean(list(by_class.values()))), by_class)

@@ -1,0 +1,186 @@
+"""Runs by the dozen: each in a folder of its own, all carried on where they stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.data import DataSource, load
+from training.runs import fit
+from training.runs.callbacks.finiteness import NonFiniteError
+from training.runs.callbacks.measurements import Measurement
+from training.runs.options import RunOptions
+from training.runs.preset import Preset
+from training.storage.files import write_json
+from training.storage.folder import RunFolder
+
+_DIVERGED = "diverged.json"
+# Fields of a preset that say nothing about what is computed up to a step.
+_IGNORED = ("name", "description", "steps")
+
+
+class StoppedError(RuntimeError):
+    """A run was stopped by a signal; the same command carries on.
+
+    Attributes:
+        exit_code: 130 or 143.
+    """
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One run of an experiment.
+
+    Attributes:
+        name: its folder's name.
+        preset: what to train.
+        about: what it stands for in the results, such as its method and seed.
+    """
+
+    name: str
+    preset: Preset
+    about: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A member that came to its end.
+
+    Attributes:
+        member: which.
+        folder: its run's folder.
+        source: the images that it was trained on.
+        diverged: None, or what became infinite or NaN, and when.
+    """
+
+    member: Member
+    folder: RunFolder
+    source: DataSource
+    diverged: str | None = None
+
+
+def load_sources(
+    members: Sequence[Member], split: str | None = None
+) -> list[DataSource]:
+    """Loads each member's images; members of the same data share them.
+
+    Args:
+        members: the runs.
+        split: which part; data without it, or None: the part to train on.
+
+    Raises:
+        ValueError: if images can't be loaded.
+    """
+    loaded: dict[tuple[str, int], DataSource] = {}
+    for member in members:
+        data, size = key = (member.preset.data, member.preset.image_size)
+        if key not in loaded:
+            loaded[key] = load_split(data, size, split) or load(data, image_size=size)
+    return [loaded[m.preset.data, m.preset.image_size] for m in members]
+
+
+def load_split(data: str, size: int, split: str | None) -> DataSource | None:
+    """Loads a split of the data, None if there is no such split."""
+    if split is None:
+        return None
+    try:
+        return load(data, image_size=size, split=split)
+    except ValueError as error:
+        if "split" not in str(error):
+            raise
+        return None
+
+
+def train(
+    output: Path,
+    members: Sequence[Member],
+    sources: Sequence[DataSource],
+    options: RunOptions,
+    measurements: Sequence[Measurement] = (),
+    say: Callable[[str], None] = print,
+) -> Iterator[Trained]:
+    """Trains the members one after the other, each in `output/runs/NAME`.
+
+    A member is an ordinary run, and what its folder holds is carried on; a finished
+    one is not trained again, nor is one whose loss or weights became infinite or NaN:
+    with the same seed they would again.
+
+    Args:
+        output: the experiment's folder.
+        members: the runs, of different names.
+        sources: the images of each.
+        options: how to run all of them.
+        measurements: what to write to each run's metrics besides.
+        say: gets a line of text now and then.
+
+    Yields:
+        Each member when it has come to its end.
+
+    Raises:
+        StoppedError: if a signal came.
+        ValueError: if a member is out of its range (before anything is written) or its
+            folder belongs to something else.
+    """
+    presets = [member.preset.resolved() for member in members]
+    names = [member.name for member in members]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"No value may be given twice. Received twice: {twice}")
+    told = _once(say)
+    for number, (member, preset, source) in enumerate(
+        zip(members, presets, sources, strict=True), 1
+    ):
+        say(f"[{number}/{len(members)}] {member.name}")
+        folder = RunFolder(output / "runs" / member.name)
+        message = _known_to_diverge(folder, preset)
+        if message is None:
+            try:
+                result = fit.fit(
+                    folder.path, preset, options, source, told, measurements
+                )
+            except NonFiniteError as error:
+                message = str(error)
+                about = {"message": message, "preset": preset.as_dict()}
+                write_json(folder.path / _DIVERGED, about)
+            else:
+                if not result.finished:
+                    raise StoppedError(
+                        f"Stopped in {member.name} at step {result.step}. The same "
+                        "command carries on.",
+                        result.exit_code,
+                    )
+        # A GAN and its graphs are cycles of references, and hundreds of MB.
+        gc.collect()
+        yield Trained(member, folder, source, message)
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Returns `say` without what was said before: all runs get the same advice."""
+    heard: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in heard:
+            heard.add(text)
+            say(text)
+
+    return tell
+
+
+def _known_to_diverge(folder: RunFolder, preset: Preset) -> str | None:
+    """Returns what happened when this run was trained before, if it diverged."""
+    try:
+        about = json.loads((folder.path / _DIVERGED).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    wanted = preset.as_dict()
+    before = about["preset"]
+    same = all(before.get(k) == wanted[k] for k in wanted if k not in _IGNORED)
+    return about["message"] if same and wanted["steps"] >= before["steps"] else None

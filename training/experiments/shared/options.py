@@ -1,0 +1,139 @@
+"""Options that the experiments have in common."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from training import arguments as options
+from training.experiments.shared.methods import METHODS
+from training.runs.options import RunOptions
+from training.runs.preset import Preset
+
+# The sizes that the paper takes images at; what is not here is taken at 32 px.
+_IMAGE_SIZES = {"stl10": 48, "imagenet": 128}
+# What `--small` puts in the place of the paper's values.
+_SMALL: dict[str, Any] = {
+    "data": "mnist5k",
+    "width_multiplier": 0.125,
+    "batch_size": 32,
+    "steps": 300,
+}
+_SMALL_SCORES = {"n_fake": 1000, "splits": 1, "split_size": 1000}
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Adds the folder of the results, and `--small`."""
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="the folder of runs and results; what it holds is carried on",
+    )
+    parser.add_argument(
+        "--small",
+        action="store_true",
+        help="a small setting, "
+        + ", ".join(f"{name} {value}" for name, value in _SMALL.items())
+        + ", which other options change",
+    )
+
+
+def add_preset(
+    parser: argparse.ArgumentParser, defaults: Preset, without: Collection[str] = ()
+) -> None:
+    """Adds an option for each field of a preset.
+
+    Args:
+        parser: gets the options.
+        defaults: the experiment's values.
+        without: fields that the experiment decides.
+    """
+    group = parser.add_argument_group("what is trained, in place of the paper's value")
+    options.add_options(group, Preset, defaults, without)
+
+
+def add_run_options(
+    parser: argparse.ArgumentParser,
+    defaults: RunOptions | None = None,
+    without: Collection[str] = (),
+) -> None:
+    """Adds an option for each of `RunOptions`, but for what to do after a NaN."""
+    group = parser.add_argument_group("how it is run")
+    # Going back with other random numbers would hide what an experiment asks: which
+    # method diverges.
+    options.add_options(group, RunOptions, defaults, ("on_nan", *without))
+
+
+def add_methods(
+    parser: argparse.ArgumentParser,
+    defaults: Sequence[str],
+    known: Collection[str] = METHODS,
+) -> None:
+    """Adds the list of methods."""
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=list(defaults),
+        metavar="METHOD",
+        help=f"some of: {', '.join(known)}",
+    )
+
+
+def add_seeds(parser: argparse.ArgumentParser, defaults: Sequence[int] = (0,)) -> None:
+    """Adds the list of seeds."""
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=list(defaults),
+        metavar="SEED",
+        help="a run each",
+    )
+
+
+def base_preset(arguments: argparse.Namespace, defaults: Preset) -> Preset:
+    """Returns the defaults with what was asked for in their place."""
+    given = options.given(arguments, Preset)
+    changes = {**(_SMALL if arguments.small else {}), **given}
+    if "data" in changes and "image_size" not in changes:
+        changes["image_size"] = _IMAGE_SIZES.get(changes["data"], 32)
+    # What goes with another field keeps its proportion to it.
+    if "steps" in changes and "decay_steps" not in changes:
+        share = defaults.decay_steps * changes["steps"] // defaults.steps
+        changes["decay_steps"] = share
+    size = defaults.generator_batch_size
+    if size and "batch_size" in changes and "generator_batch_size" not in changes:
+        size = size * changes["batch_size"] // defaults.batch_size
+        changes["generator_batch_size"] = size
+    return dataclasses.replace(defaults, **changes)
+
+
+def run_options(
+    arguments: argparse.Namespace, defaults: RunOptions | None = None
+) -> RunOptions:
+    """Returns how the runs are to be carried out.
+
+    Raises:
+        ValueError: if an option is out of its range, or this process is one of several
+            workers.
+    """
+    if os.environ.get("TF_CONFIG"):
+        raise ValueError(
+            "An experiment scores its runs in the process that trains them, and takes "
+            "one worker. Received: the environment variable TF_CONFIG"
+        )
+    given = options.given(arguments, RunOptions)
+    if given.get("inception") is not None:
+        given["inception"] = str(given["inception"])
+    return dataclasses.replace(defaults or RunOptions(), **given)
+
+
+def with_small_scores(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Returns the arguments with fewer images to score by, if `--small` was given."""
+    if not arguments.small:
+        return arguments
+    return argparse.Namespace(**{**_SMALL_SCORES, **vars(arguments)})

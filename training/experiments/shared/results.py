@@ -1,0 +1,147 @@
+"""An experiment's results: a JSON file, tables for the terminal, a figure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from training.evaluation.evaluation import versions
+from training.runs.preset import Preset
+from training.storage.files import replacing, write_json
+
+Row = Mapping[str, Any]
+
+
+def save(output: Path, experiment: str, base: Preset, **results: Any) -> Path:
+    """Writes `EXPERIMENT.json`: the results, what they rest on, and versions.
+
+    Args:
+        output: the experiment's folder; made if it isn't there.
+        experiment: its name.
+        base: what its runs have in common.
+        **results: plain JSON.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"{experiment}.json"
+    write_json(
+        path,
+        {
+            "experiment": experiment,
+            "base": base.as_dict(),
+            "versions": versions(),
+            **results,
+        },
+    )
+    return path
+
+
+def panels(
+    count: int, width: float, height: float, note: str, columns: int = 1
+) -> tuple[Figure, list[Any]]:
+    """Returns a figure and its panels.
+
+    Args:
+        count: panels, at least one of which there is.
+        width: of a panel in inches.
+        height: of a panel in inches.
+        note: goes above all panels; lines are separated by the caller.
+        columns: panels side by side.
+    """
+    count = max(count, 1)
+    rows = -(-count // columns)
+    figure = Figure(
+        figsize=(width * columns, height * rows + 0.3), layout="constrained"
+    )
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in axes[count:]:
+        unused.set_axis_off()
+    figure.suptitle(note, fontsize="small")
+    return figure, axes
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure as PNG in place of `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Returns rows of cells, the header first, as an aligned Markdown table."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "| "
+        + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))
+        + " |"
+        for row in rows
+    ]
+    return "\n".join(
+        [lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|"] + lines[1:]
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """A score over several seeds.
+
+    Attributes:
+        mean: NaN if all diverged.
+        deviation: the standard deviation, 0 for a single run.
+        count: runs that have a score.
+        diverged: runs that have none.
+    """
+
+    mean: float
+    deviation: float
+    count: int
+    diverged: int
+
+    def __str__(self) -> str:
+        """Returns a cell of a table."""
+        if not self.count:
+            return "diverged"
+        text = f"{self.mean:.4g}"
+        if self.count > 1:
+            text += f" ± {self.deviation:.2g}"
+        if self.diverged:
+            text += f" ({self.diverged} diverged)"
+        return text
+
+
+def summary(rows: Iterable[Row], score: str, **wanted: Any) -> Summary:
+    """Returns a score of the rows that have the wanted values.
+
+    Args:
+        rows: with `scores`, an object of numbers.
+        score: which one.
+        **wanted: column = value.
+    """
+    chosen = [row for row in rows if all(row[k] == v for k, v in wanted.items())]
+    values = [row["scores"][score] for row in chosen if score in row["scores"]]
+    count = len(values)
+    return Summary(
+        mean=float(np.mean(values)) if count else float("nan"),
+        deviation=float(np.std(values, ddof=1)) if count > 1 else 0.0,
+        count=count,
+        diverged=len(chosen) - count,
+    )
+
+
+def distinct(rows: Iterable[Row], column: str) -> list[Any]:
+    """Returns a column's values, each once, in the order they come."""
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def pivot(rows: Sequence[Row], down: str, across: str, score: str) -> str:
+    """Returns a Markdown table of a score: one column down, another one across."""
+    columns = distinct(rows, across)
+    cells = [[f"{score} by {across}", *map(str, columns)]]
+    for value in distinct(rows, down):
+        found = [summary(rows, score, **{down: value, across: c}) for c in columns]
+        cells.append([str(value), *map(str, found)])
+    return markdown(cells)

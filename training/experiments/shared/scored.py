@@ -1,0 +1,162 @@
+"""A grid whose runs are scored as `python -m training evaluate` scores them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.data import DataSource
+from training.evaluation import arguments as scoring
+from training.evaluation.evaluation import Evaluation, step_of
+from training.evaluation.reports import Report, load_reports, save_report
+from training.experiments.shared import grid, options
+from training.experiments.shared.grid import Member
+from training.runs.callbacks.measurements import Measurement
+from training.runs.options import RunOptions
+from training.storage.folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """What a grid's runs scored.
+
+    Attributes:
+        rows: a run each: what its member is about, `run` (its folder), `step`, `scores`
+            (none if it diverged) and `diverged` (None, or what happened).
+        names: the scores to show: the Inception score's name and the Fréchet
+            distance's, by what the runs are scored by.
+        conditions: what the scores rest on, see `Report`.
+        real: the scores of real images in the place of generated ones.
+    """
+
+    rows: list[dict[str, Any]]
+    names: tuple[str, ...]
+    conditions: dict[str, Any]
+    real: dict[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns this for a JSON file."""
+        return {
+            "rows": self.rows,
+            "conditions": self.conditions,
+            "real_against_real": self.real,
+        }
+
+    def note(self) -> str:
+        """Returns a line that says what the scores rest on."""
+        about = self.conditions
+        if not about:
+            return "No run has a score."
+        return (
+            f"{' and '.join(self.names)} by {about['extractor']}, {about['data']}: "
+            f"{about['n_real']} real ({about['split']}) and {about['n_fake']} "
+            f"generated images, {about['splits']} × {about['split_size']}"
+        )
+
+
+def train_and_score(
+    output: Path,
+    members: Sequence[Member],
+    arguments: argparse.Namespace,
+    how: RunOptions,
+    sources: Sequence[DataSource] | None = None,
+    measurements: Sequence[Measurement] = (),
+    say: Callable[[str], None] = print,
+) -> Scored:
+    """Trains members and scores each; what was done before is not done again.
+
+    Args:
+        output: the experiment's folder.
+        members: the runs; all on the same data.
+        arguments: those of `scoring.add_options` and `--small`.
+        how: how the runs are carried out.
+        sources: as in `grid.train`; None loads them.
+        measurements: as in `grid.train`.
+        say: gets a line of text now and then.
+
+    Raises:
+        StoppedError: if a signal came.
+        ValueError: if there are no labels for the classifier, and as `grid.train`.
+    """
+    arguments = options.with_small_scores(arguments)
+    scoring.protocol(arguments)
+    sources = sources or grid.load_sources(members)
+    _check_scorable(arguments, sources)
+    rows = []
+    evaluation: Evaluation | None = None
+    conditions: dict[str, Any] = {}
+    for one in grid.train(output, members, sources, how, measurements, say):
+        row = {**one.member.about, "run": f"runs/{one.member.name}", "step": None}
+        scores: dict[str, float] = {}
+        if one.diverged is None:
+            if evaluation is None:
+                evaluation = dataclasses.replace(
+                    scoring.create_evaluation(arguments, one.folder), progress=None
+                )
+            report = _report(evaluation, one.folder)
+            row["step"], scores = report.step, report.scores
+            conditions = report.conditions
+            shown = ", ".join(
+                f"{n} {scores[n]:.4g}" for n in _names(evaluation, scores)
+            )
+            say(f"{one.member.name}: {shown}")
+        else:
+            say(f"{one.member.name} diverged: {one.diverged}")
+        rows.append({**row, "scores": scores, "diverged": one.diverged})
+    scored = [row["scores"] for row in rows if row["scores"]]
+    names = _names(evaluation, scored[0]) if evaluation and scored else ()
+    real = _real_against_real(evaluation, output, rows)
+    return Scored(rows, names, conditions, real)
+
+
+def _check_scorable(
+    arguments: argparse.Namespace, sources: Sequence[DataSource]
+) -> None:
+    # Before days of training, not after.
+    file = arguments.inception
+    if file is not None and not file.exists():
+        raise ValueError(
+            f"`inception` must be a file that exists. Received: inception={str(file)!r}"
+        )
+    classifier = arguments.extractor == "classifier" or (
+        arguments.extractor == "auto" and file is None
+    )
+    for source in sources:
+        if classifier and not source.num_classes:
+            raise ValueError(
+                "Scores need labels, on which a classifier is trained, or the file of "
+                f"`--inception`. Received: {source.name!r}, images without labels"
+            )
+
+
+def _report(evaluation: Evaluation, folder: RunFolder) -> Report:
+    """Returns the report of a run's last generator, from its folder if it's there."""
+    for report in load_reports(folder):
+        if (
+            report.step == step_of(folder)
+            and report.weights == "last"
+            and report.protocol == evaluation.protocol.name
+            and report.conditions["graph"] == evaluation.extractor.identity
+        ):
+            return report
+    report = evaluation.score_run(folder)
+    save_report(folder, report)
+    return report
+
+
+def _names(evaluation: Evaluation, scores: dict[str, float]) -> tuple[str, ...]:
+    names = evaluation.extractor.scores
+    return tuple(n for n in (names.inception, names.frechet) if n in scores)
+
+
+def _real_against_real(
+    evaluation: Evaluation | None, output: Path, rows: Sequence[dict[str, Any]]
+) -> dict[str, float]:
+    if evaluation is None:
+        return {}
+    folder = RunFolder(output / next(row["run"] for row in rows if row["scores"]))
+    others = scoring.other_images(folder, evaluation.real)
+    return dataclasses.replace(evaluation, others=others).score_real()

@@ -1,0 +1,96 @@
+"""Scores of a few methods as one field of a preset grows: figures 4 and 11."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.evaluation import arguments as scoring
+from training.experiments.shared import curves, methods, options, results
+from training.experiments.shared.grid import Member
+from training.experiments.shared.scored import train_and_score
+from training.runs.preset import Preset
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """An experiment.
+
+    Attributes:
+        base: what all runs have in common. Its name is the experiment's.
+        field: of the preset, what grows.
+        column: its name in tables and runs.
+        axis: what the figure calls it.
+        option: what the command calls it.
+        values: the option's defaults, numbers of one type.
+        help: the option's.
+        methods: the default of `--methods`.
+        seeds: the default of `--seeds`.
+    """
+
+    base: Preset
+    field: str
+    column: str
+    axis: str
+    option: str
+    values: Sequence[float]
+    help: str
+    methods: Sequence[str]
+    seeds: Sequence[int] = (0,)
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the experiment's options."""
+        options.add_output(parser)
+        options.add_methods(parser, self.methods)
+        parser.add_argument(
+            self.option,
+            dest="values",
+            nargs="+",
+            type=type(self.values[0]),
+            default=list(self.values),
+            metavar="NUMBER",
+            help=self.help,
+        )
+        options.add_seeds(parser, self.seeds)
+        scoring.add_options(parser.add_argument_group("how it is scored"))
+        decided = (*methods.DECIDED, self.field, "seed", "conditioning")
+        options.add_preset(parser, self.base, decided)
+        options.add_run_options(parser, without=("inception",))
+
+    def run(self, arguments: argparse.Namespace) -> None:
+        """Runs the experiment, or carries on with it."""
+        output = Path(arguments.output)
+        base = options.base_preset(arguments, self.base)
+        scored = train_and_score(
+            output,
+            self._members(base, arguments),
+            arguments,
+            options.run_options(arguments),
+        )
+        name = self.base.name
+        results.save(output, name, base, **scored.as_json())
+        picture = output / f"{name}.png"
+        curves.draw_over(scored, self.column, self.axis, picture)
+        for score in scored.names:
+            print(f"\n{results.pivot(scored.rows, 'method', self.column, score)}")
+        print(f"\n{scored.note()}\nFigure  {picture}")
+
+    def _members(self, base: Preset, arguments: argparse.Namespace) -> list[Member]:
+        methods.check(arguments.methods)
+        return [
+            Member(
+                f"{method}-{self.column}{value:g}-seed{seed}",
+                self._preset(base, method, value, seed),
+                {"method": method, self.column: value, "seed": seed},
+            )
+            for method in arguments.methods
+            for value in arguments.values
+            for seed in arguments.seeds
+        ]
+
+    def _preset(self, base: Preset, method: str, value: Any, seed: int) -> Preset:
+        changed = {self.field: value, "seed": seed}
+        return dataclasses.replace(methods.apply(base, method), **changed)

@@ -1,0 +1,1 @@
+"""The GAN as a Keras model; it knows no folder and no preset."""

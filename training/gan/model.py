@@ -1,0 +1,451 @@
+"""A GAN as a Keras model that trains in `fit`, under `tf.distribute` too."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from training import fast
+from training.devices import strategies
+from training.fast import centring
+from training.gan import compiling, draws, losses, wiring
+from training.gan import gradient_penalty as penalties
+from training.gan import inputs as batches
+from training.gan import step as updates
+from training.gan.gradient_penalty import GradientPenalty
+from training.gan.losses import AdversarialLoss
+from training.gan.players import Players
+
+_DISCRIMINATOR_CALLS = ("auto", "joint", "separate")
+_GENERATED_TOGETHER = 64
+
+
+@keras.saving.register_keras_serializable(package="training")
+class GAN(keras.Model):
+    """Trains a generator G against a discriminator D.
+
+    One step is one update of G, then `discriminator_steps` updates of D, each with a
+    fresh batch of real and of generated images. The step, the learning rate schedule
+    and `fit`'s `steps_per_epoch` count updates of G.
+
+    G's update watches G's weights alone and D's update D's, so that neither computes
+    the other's gradient. Losses that layers add (regularizers) count in the update of
+    their own network. Under `tf.distribute` batch sizes are global, gradients are
+    those of the mean over the global batch, and latents are drawn for the global
+    batch: one replica and several give the same weights. (Batch norm in D or G uses
+    the statistics of each replica's share.)
+
+    Latents are a function of `seed`, the step and the position in the batch, so a run
+    that is stopped and carried on draws what it would have drawn.
+
+    Args:
+        generator: a model from latents, shape `(batch, latent_dim)`, to images; with
+            classes, from `[latents, labels]`.
+        discriminator: a model from images, or `[images, labels]`, to logits, shape
+            `(batch, 1)`; with an auxiliary classifier, to a dict with the keys
+            `"logits"` and `"class_logits"`.
+        latent_dim: length of the latent vectors. Defaults to 128.
+        discriminator_steps: updates of D per update of G, 1 or more. Defaults to 5.
+        generator_batch_size: images in an update of G, in all replicas together.
+            Defaults to None: as many as in an update of D. (The authors' code takes
+            twice as many.)
+        num_classes: number of classes of a conditional model. Labels for generated
+            images are drawn uniformly. Defaults to None: no labels.
+        discriminator_call: `"joint"` calls D once on real and generated images
+            together, which is faster, `"separate"` on each apart. Defaults to
+            `"auto"`: joint unless D has batch norm, whose statistics would mix.
+        seed: seed of latents and labels. Defaults to 0.
+        **kwargs: `name`.
+
+    Raises:
+        TypeError: if a network is no Keras layer.
+        ValueError: if an argument is out of its range, or the networks don't fit.
+
+    Example:
+
+    ```python
+    from training import GAN
+    from training.networks import cnn
+
+    gan = GAN(cnn.generator(), cnn.discriminator(), discriminator_steps=1)
+    gan.compile(
+        generator_optimizer=keras.optimizers.Adam(2e-4, 0.5, 0.999),
+        discriminator_optimizer=keras.optimizers.Adam(2e-4, 0.5, 0.999),
+        loss="hinge",
+    )
+    gan.fit(images, batch_size=64, epochs=10)
+    samples = gan.generate(16)
+    ```
+
+    Source: Miyato et al., https://arxiv.org/abs/1802.05957, algorithm in section 4 and
+    the order of updates of the authors' code.
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        latent_dim: int = 128,
+        discriminator_steps: int = 5,
+        generator_batch_size: int | None = None,
+        num_classes: int | None = None,
+        discriminator_call: str = "auto",
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        _check_count("latent_dim", latent_dim)
+        _check_count("discriminator_steps", discriminator_steps)
+        if generator_batch_size is not None:
+            _check_count("generator_batch_size", generator_batch_size)
+        if num_classes is not None:
+            _check_count("num_classes", num_classes)
+        if discriminator_call not in _DISCRIMINATOR_CALLS:
+            raise ValueError(
+                f"`discriminator_call` must be one of {_DISCRIMINATOR_CALLS}. "
+                f"Received: discriminator_call={discriminator_call!r}"
+            )
+        _check_seed(seed)
+        self.generator = generator
+        self.discriminator = discriminator
+        self.latent_dim = latent_dim
+        self.discriminator_steps = discriminator_steps
+        self.generator_batch_size = generator_batch_size
+        self.num_classes = num_classes
+        self.discriminator_call = discriminator_call
+        self.seed = seed
+        self._wiring = wiring.connect(generator, discriminator, latent_dim, num_classes)
+        joint = discriminator_call == "joint" or (
+            discriminator_call == "auto"
+            and not self._wiring.batch_norm_in_discriminator
+        )
+        self._players = Players(generator, discriminator, self._wiring, joint)
+        # `fit` would otherwise call the model on images to build it.
+        self.built = True
+        self._generator_loss_tracker = keras.metrics.Mean(name="generator_loss")
+        self._discriminator_loss_tracker = keras.metrics.Mean(name="discriminator_loss")
+
+    # What users call.
+
+    def compile(
+        self,
+        generator_optimizer: Any,
+        discriminator_optimizer: Any,
+        loss: str | AdversarialLoss = "hinge",
+        gradient_penalty: float | GradientPenalty | None = None,
+        classifier_weights: tuple[float, float] = (1.0, 0.1),
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+    ) -> None:
+        """Sets optimizers and losses.
+
+        Args:
+            generator_optimizer: a Keras optimizer, its name or config.
+            discriminator_optimizer: another one.
+            loss: `"hinge"`, `"standard"`, `"wasserstein"` or an `AdversarialLoss`.
+            gradient_penalty: None, λ, or a `GradientPenalty`; added to D's loss.
+            classifier_weights: weights of the auxiliary classifier's cross-entropy,
+                on real images in D's loss and on generated ones in G's. The defaults
+                are those of Gulrajani et al. for AC-WGAN-GP.
+            run_eagerly: as in `keras.Model.compile`.
+            steps_per_execution: as in `keras.Model.compile`.
+            jit_compile: whether to compile the step by XLA. Defaults to `"auto"`:
+                with a GPU or TPU, but not on the CPU, where it is slower.
+
+        Raises:
+            TypeError: if the penalty is none.
+            ValueError: if the loss is unknown, both optimizers are one object, or a
+                penalty is asked for while D has batch norm.
+        """
+        generator_optimizer = compiling.optimizer(
+            "generator_optimizer", generator_optimizer
+        )
+        discriminator_optimizer = compiling.optimizer(
+            "discriminator_optimizer", discriminator_optimizer
+        )
+        if generator_optimizer is discriminator_optimizer:
+            raise ValueError(
+                "`generator_optimizer` and `discriminator_optimizer` must be two "
+                "objects: each keeps the state of its own network's weights."
+            )
+        adversarial = losses.get(loss)
+        penalty = penalties.get(gradient_penalty)
+        if penalty is not None and self._wiring.batch_norm_in_discriminator:
+            raise ValueError(
+                "`gradient_penalty` must be None for a discriminator with batch norm: "
+                "D's output for an image then depends on the whole batch, and the "
+                "gradient by one image is not what the penalty means. Layer norm "
+                f"works. Received: gradient_penalty={gradient_penalty!r}"
+            )
+        weights = compiling.classifier_weights(classifier_weights)
+        _check_count("steps_per_execution", steps_per_execution)
+        if jit_compile not in (True, False, "auto"):
+            raise ValueError(
+                "`jit_compile` must be True, False or 'auto'. "
+                f"Received: jit_compile={jit_compile!r}"
+            )
+        if jit_compile == "auto":
+            jit_compile = self._accelerated()
+        super().compile(
+            optimizer=None,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+        self.adversarial_loss = adversarial
+        self.gradient_penalty = penalty
+        self.classifier_weights = weights
+        fast.use(self.generator, generator_optimizer)
+        fast.use(self.discriminator, discriminator_optimizer)
+        if penalty is not None:
+            centring.use(self.discriminator)
+        # Weights of an optimizer that isn't built are passed over when a file is read.
+        with self.distribute_strategy.scope():
+            generator_optimizer.build(self.generator.trainable_variables)
+            discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+    ) -> keras.callbacks.History:
+        """Trains on real images.
+
+        A step takes `discriminator_steps` batches. The elements of a dataset are
+        joined to that size (`discriminator_steps · batch_size` images on axis 0); a
+        dataset whose elements have it already is taken as it is. Images and labels of
+        an unfinished last step are dropped. Image `i` of an element belongs to D's
+        update `i % discriminator_steps`, however many replicas share the element.
+
+        Args:
+            x: real images in [−1, 1], floats: an array of shape `(images, height,
+                width, channels)`, or a `tf.data.Dataset` of batches of them; for a
+                conditional model, of `(images, labels)`. An array is checked whole, a
+                dataset by its first element.
+            y: integer labels of shape `(images,)`, if `x` is an array.
+            batch_size: real images in an update of D, in all replicas together.
+                Defaults to 64 for arrays and to the size of a dataset's elements.
+            epochs: as in `keras.Model.fit`.
+            verbose: as in `keras.Model.fit`.
+            callbacks: as in `keras.Model.fit`.
+            shuffle: whether to shuffle arrays.
+            initial_epoch: as in `keras.Model.fit`.
+            steps_per_epoch: as in `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History` with `generator_loss` and
+            `discriminator_loss`, the means over an epoch.
+
+        Raises:
+            TypeError: if `x` is neither an array nor a dataset.
+            ValueError: if images are integers, lie outside [−1, 1] or have another
+                shape than D takes; if labels are missing or out of range.
+        """
+        _check_count("epochs", epochs)
+        if steps_per_epoch is not None:
+            _check_count("steps_per_epoch", steps_per_epoch)
+        dataset, batch_size = batches.grouped(
+            x,
+            y,
+            batch_size,
+            self.discriminator_steps,
+            shuffle,
+            self._wiring.image_shape,
+            self.num_classes,
+        )
+        strategies.check_shares(
+            self.distribute_strategy,
+            batch_size=batch_size,
+            generator_batch_size=self.generator_batch_size,
+        )
+        if strategies.position(self.distribute_strategy)[1] > 1:
+            dataset, steps_per_epoch = batches.without_end(dataset, steps_per_epoch)
+        with warnings.catch_warnings():
+            if steps_per_epoch is None:
+                # Keras says so of every dataset whose length it can't know.
+                warnings.filterwarnings("ignore", "Your input ran out of data")
+            return super().fit(
+                dataset,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=False,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+            )
+
+    def generate(self, count: int, seed: int = 0, labels: Any = None) -> Any:
+        """Returns images that G makes of latents drawn with `seed`.
+
+        Args:
+            count: how many.
+            seed: seed of the latents and of the labels.
+            labels: for a conditional model, integers of shape `(count,)`, or None to
+                draw them uniformly.
+
+        Returns:
+            A NumPy array of floats in [−1, 1], shape `(count, height, width,
+            channels)`.
+        """
+        _check_count("count", count)
+        _check_seed(seed)
+        at = draws.samples(seed)
+        latents = draws.latents(at, count, self.latent_dim)
+        if labels is None and self.num_classes is not None:
+            labels = draws.labels(at, count, self.num_classes)
+        elif labels is not None:
+            labels = batches.given_labels(labels, count, self.num_classes)
+        made = []
+        for start in range(0, count, _GENERATED_TOGETHER):
+            part = slice(start, start + _GENERATED_TOGETHER)
+            inputs = latents[part] if labels is None else [latents[part], labels[part]]
+            # Not by `predict`, which under a strategy is a job of all replicas.
+            made.append(keras.ops.convert_to_numpy(self.generator(inputs)))
+        return np.concatenate(made)
+
+    def averaged_generator(self) -> keras.Model | None:
+        """Returns a copy of G with the averages of its weights.
+
+        Returns:
+            A model of its own, or None unless `generator_optimizer` was made with
+            `use_ema=True`. Statistics of batch norm are G's own.
+        """
+        if not self.generator_optimizer.use_ema:
+            return None
+        # Not in the strategy's scope, where all workers would have to make one: the
+        # chief alone saves it.
+        copy = keras.models.clone_model(self.generator)
+        copy.set_weights(self.generator.get_weights())
+        averages = self.generator_optimizer._model_variables_moving_average
+        for variable, average in zip(copy.trainable_variables, averages, strict=True):
+            variable.assign(keras.ops.convert_to_numpy(average.value))
+        return copy
+
+    @property
+    def step(self) -> int:
+        """The number of updates of G so far."""
+        return int(self.generator_optimizer.iterations.numpy())
+
+    # What Keras calls.
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns G's images."""
+        return self.generator(inputs, training=training)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The trackers of the two losses."""
+        return [self._generator_loss_tracker, self._discriminator_loss_tracker]
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Runs one update of G and `discriminator_steps` of D."""
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        steps = self.discriminator_steps
+        if images.shape[0] is None or images.shape[0] % steps:
+            raise ValueError(
+                "The images of a step must be a known multiple of "
+                f"`discriminator_steps`, {steps}. Received: images of shape "
+                f"{tuple(images.shape)}"
+            )
+        batch = images.shape[0] // steps
+        # Nothing else in G's update depends on the data: without this it would run
+        # once more, before the iterator says that there are no more data.
+        with tf.control_dependencies([images]):
+            step = tf.identity(self.generator_optimizer.iterations.value)
+
+        at = draws.At(self.seed, step, 0)
+        loss = updates.update_generator(self, self._players, at, batch)
+        self._generator_loss_tracker.update_state(loss)
+        for i in range(steps):
+            loss = updates.update_discriminator(
+                self,
+                self._players,
+                draws.At(self.seed, step, i + 1),
+                draws.dealt(images, steps, i),
+                None if self.num_classes is None else draws.dealt(labels, steps, i),
+            )
+            self._discriminator_loss_tracker.update_state(loss)
+        return self._logs()
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Not there: a GAN has no loss on data that would say how good it is."""
+        raise NotImplementedError(
+            "A GAN has no `evaluate`: use the scores of `training.evaluation`, also as "
+            "callbacks of `fit`."
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, as JSON."""
+        return {
+            "name": self.name,
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+            "latent_dim": self.latent_dim,
+            "discriminator_steps": self.discriminator_steps,
+            "generator_batch_size": self.generator_batch_size,
+            "num_classes": self.num_classes,
+            "discriminator_call": self.discriminator_call,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GAN:
+        """Makes a GAN of what `get_config` returned."""
+        config = dict(config)
+        for name in ("generator", "discriminator"):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of `compile`, as JSON."""
+        return compiling.of(self) if self.compiled else None
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles with what `get_compile_config` returned."""
+        self.compile(**compiling.arguments(config))
+
+    # What depends on the strategy.
+
+    def _accelerated(self) -> bool:
+        devices = {device.device_type for device in tf.config.list_physical_devices()}
+        several = self.distribute_strategy.num_replicas_in_sync > 1
+        # Keras compiles around the strategy's `run`, so the step has to be on one
+        # device; TPUs compile in any case.
+        return bool(devices - {"CPU"}) and not several
+
+    def _logs(self) -> dict[str, Any]:
+        logs = self.get_metrics_result()
+        strategy = self.distribute_strategy
+        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras reduces logs along axis 0 there, which a scalar doesn't have
+            # (keras#20585).
+            logs = {name: tf.reshape(value, [1]) for name, value in logs.items()}
+        return logs
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
+
+
+def _check_count(name: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"`{name}` must be an integer of 1 or more. Received: {name}={value!r}"
+        )

@@ -1,0 +1,116 @@
+"""From a preset to a GAN that is ready for `fit`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from training import networks, normalizers
+from training.gan.model import GAN
+from training.runs.preset import Preset
+from training.runs.options import RunOptions
+from training.gan.schedules import LinearDecay
+
+
+def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
+    """Builds and compiles the GAN of a preset.
+
+    Args:
+        preset: a resolved preset.
+        source: gives `image_shape` and `num_classes`.
+        options: gives `jit` and `steps_per_execution`.
+
+    Raises:
+        ValueError: if the network doesn't take the images, labels are missing, or the
+            loss has no sense for such a discriminator.
+    """
+    network = networks.get(preset.network)
+    normalizer = normalizers.get(preset.normalizer)
+    _check_bounded(preset)
+    conditional = preset.conditioning is not None
+    if conditional and not source.num_classes:
+        raise ValueError(
+            f"`conditioning` {preset.conditioning!r} needs labels, and the data "
+            f"{preset.data!r} has none."
+        )
+    classes = source.num_classes if conditional else None
+    last_width = {}
+    if preset.last_width_multiplier is not None:
+        last_width["last_width_multiplier"] = preset.last_width_multiplier
+    # The weights' start values have no seeds of their own.
+    keras.utils.set_random_seed(preset.seed)
+    with _dtype_policy(preset.precision):
+        generator = network.generator(
+            image_shape=tuple(source.image_shape),
+            latent_dim=preset.latent_dim,
+            width_multiplier=preset.width_multiplier,
+            num_classes=classes,
+            synchronized=preset.synchronized,
+        )
+        discriminator = network.discriminator(
+            image_shape=tuple(source.image_shape),
+            normalizer=normalizer,
+            width_multiplier=preset.width_multiplier,
+            num_classes=classes,
+            conditioning=preset.conditioning,
+            **last_width,
+        )
+    # A resolved preset has the setting's number.
+    updates = preset.discriminator_steps or 1
+    gan = GAN(
+        generator,
+        discriminator,
+        latent_dim=preset.latent_dim,
+        discriminator_steps=updates,
+        generator_batch_size=preset.generator_batch_size,
+        num_classes=classes,
+        seed=preset.seed,
+    )
+    average = {"use_ema": True, "ema_momentum": preset.ema} if preset.ema else {}
+    jit: dict[str, bool | str] = {"auto": "auto", "on": True, "off": False}
+    gan.compile(
+        generator_optimizer=_adam(preset, 1, **average),
+        discriminator_optimizer=_adam(preset, updates),
+        loss=preset.loss,
+        gradient_penalty=preset.gradient_penalty or None,
+        steps_per_execution=options.steps_per_execution,
+        jit_compile=jit[options.jit],
+    )
+    return gan
+
+
+def _check_bounded(preset: Preset) -> None:
+    if preset.loss != "wasserstein" or preset.gradient_penalty:
+        return
+    if not normalizers.get(preset.normalizer).bounds:
+        known = [one.name for one in normalizers.NORMALIZERS.values() if one.bounds]
+        raise ValueError(
+            "`loss` 'wasserstein' has no minimum unless D's slope is bounded: by a "
+            f"`gradient_penalty`, such as 10, or by a `normalizer` among {known}. "
+            f"Received: normalizer={preset.normalizer!r}, gradient_penalty=0"
+        )
+
+
+def _adam(preset: Preset, updates: int, **options: Any) -> keras.optimizers.Adam:
+    """Returns Adam for a network that gets `updates` updates a step."""
+    rate: Any = preset.learning_rate
+    if preset.decay_steps:
+        rate = LinearDecay(rate, preset.steps * updates, preset.decay_steps * updates)
+    # Chainer's epsilon, which the authors ran with; Keras' default is 1e-7.
+    return keras.optimizers.Adam(
+        rate, preset.beta_1, preset.beta_2, epsilon=1e-8, **options
+    )
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Layers that are made in this scope get the policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

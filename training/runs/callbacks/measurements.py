@@ -1,0 +1,67 @@
+"""Numbers that are measured of a GAN as it trains, for a run's metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from training.runs.callbacks.after_step import AfterStep
+from training.storage.tensorboard import Events
+from training.storage.folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What to measure, and how often.
+
+    Attributes:
+        every: steps between two measurements, 1 or more; the last step has one in any
+            case.
+        of: from the GAN to numbers by name. It must leave the GAN as it is: a run
+            that is measured is the same as one that isn't.
+    """
+
+    every: int
+    of: Callable[[Any], Mapping[str, float]]
+
+    def __post_init__(self) -> None:
+        if (
+            not isinstance(self.every, int)
+            or isinstance(self.every, bool)
+            or self.every < 1
+        ):
+            raise ValueError(
+                "`every` must be an integer of 1 or more. "
+                f"Received: every={self.every!r}"
+            )
+
+
+class Measure(AfterStep):
+    """Writes a measurement to `metrics.jsonl` and TensorBoard.
+
+    Args:
+        folder: the run's folder.
+        events: TensorBoard's files.
+        measurement: what to write.
+        last_step: is measured in any case.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        events: Events,
+        measurement: Measurement,
+        last_step: int,
+    ):
+        super().__init__(measurement.every, last_step)
+        self._folder = folder
+        self._events = events
+        self._measurement = measurement
+
+    def after(self, step: int, due: bool, logs: Any) -> None:
+        if not due:
+            return
+        values = dict(self._measurement.of(self.model))
+        self._folder.append_metrics({"step": step, **values})
+        self._events.scalars(step, values)

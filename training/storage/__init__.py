@@ -1,0 +1,1 @@
+"""What lies on disk: a run's folder, checkpoints, logs and pictures."""
