@@ -10,9 +10,9 @@ import keras
 
 from training import networks, normalizers
 from training.gan.model import GAN
-from training.runs.preset import Preset
-from training.runs.options import RunOptions
 from training.gan.schedules import LinearDecay
+from training.runs.options import RunOptions
+from training.runs.preset import Preset
 
 
 def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:

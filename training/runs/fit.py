@@ -13,19 +13,19 @@ import numpy as np
 import tensorflow as tf
 
 import sn_keras
-from training.gan import losses
 from training import networks, normalizers
 from training.devices import strategies
-from training.runs.build import create_gan
-from training.storage.disk import full_disk_explained
-from training.runs.loop import HeldRun, RunResult
-from training.runs.interruption import Interruption
-from training.storage.lock import RunLock
-from training.runs.callbacks.measurements import Measurement
+from training.gan import losses
 from training.networks import conditional
-from training.runs.preset import Preset
-from training.storage.folder import RunFolder
+from training.runs.build import create_gan
+from training.runs.callbacks.measurements import Measurement
+from training.runs.interruption import Interruption
+from training.runs.loop import HeldRun, RunResult
 from training.runs.options import RunOptions
+from training.runs.preset import Preset
+from training.storage.disk import full_disk_explained
+from training.storage.folder import RunFolder
+from training.storage.lock import RunLock
 
 __all__ = ["RunOptions", "RunResult", "create_gan", "fit"]
 

@@ -10,21 +10,21 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from training.runs import advice
-from training.runs.callbacks import saving
-from training.storage import tensorboard
 from training.devices import strategies
-from training.runs.build import create_gan
-from training.storage.checkpoints import Checkpoint, Checkpoints
-from training.runs.callbacks.finiteness import Guard, NonFiniteError
 from training.gan.model import GAN
-from training.runs.interruption import Interruption
+from training.runs import advice
+from training.runs.build import create_gan
+from training.runs.callbacks import saving
+from training.runs.callbacks.finiteness import Guard, NonFiniteError
 from training.runs.callbacks.measurements import Measure, Measurement
-from training.runs.preset import Preset
-from training.terminal import ProgressLine
-from training.storage.folder import RunFolder
-from training.runs.options import RunOptions
 from training.runs.callbacks.spectra import Spectra
+from training.runs.interruption import Interruption
+from training.runs.options import RunOptions
+from training.runs.preset import Preset
+from training.storage import tensorboard
+from training.storage.checkpoints import Checkpoint, Checkpoints
+from training.storage.folder import RunFolder
+from training.terminal import ProgressLine
 
 # Rollbacks from one checkpoint. A learning rate that is too large makes a NaN with any
 # random numbers: without an end such a run would go back for ever.

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from sn_keras import SpectralNormalization
 from tests.training import toys
 from training import GAN
-from training.runs import fit
 from training.__main__ import main
 from training.data import ArraySource, make_dataset
 from training.devices.launch import launch
 from training.normalizers import NORMALIZERS
-from training.runs.preset import PRESETS, SETTINGS, Preset
+from training.runs import fit
 from training.runs.fit import RunOptions
+from training.runs.preset import PRESETS, SETTINGS, Preset
 
 FEW = {
     "deadline": None,

@@ -4,10 +4,10 @@ import types
 
 import pytest
 
-from training.runs.build import create_gan
 from training.normalizers import NORMALIZERS
-from training.runs.preset import Preset
+from training.runs.build import create_gan
 from training.runs.options import RunOptions
+from training.runs.preset import Preset
 
 SOURCE = types.SimpleNamespace(image_shape=(32, 32, 1), num_classes=None)
 # γ may grow without end, and batch and layer norm leave the last layer as it is.

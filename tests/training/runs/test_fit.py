@@ -12,16 +12,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from training.storage.differences import differences
 from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
-from training.runs import advice, fit as runs
-from training.storage import tensorboard
-from training.runs.callbacks import finiteness
-from training.storage.checkpoints import Checkpoints
 from training.data import ArraySource, make_dataset
-from training.storage.lock import RunLock
-from training.storage.folder import RunFolder
+from training.runs import advice
+from training.runs import fit as runs
+from training.runs.callbacks import finiteness
 from training.runs.fit import RunOptions
+from training.storage import tensorboard
+from training.storage.checkpoints import Checkpoints
+from training.storage.differences import differences
+from training.storage.folder import RunFolder
+from training.storage.lock import RunLock
 
 
 def last_arrays(path):
@@ -157,7 +158,9 @@ def test_a_signal_leaves_a_run_that_carries_on(
 
 
 def test_a_worker_that_stops_with_another_is_not_done(tmp_path, source, monkeypatch):
-    monkeypatch.setattr("training.runs.callbacks.saving.Save._stopping", lambda _, step: step == 3)
+    monkeypatch.setattr(
+        "training.runs.callbacks.saving.Save._stopping", lambda _, step: step == 3
+    )
     result = fit(tmp_path / "run", source)
     assert (result.step, result.finished, result.exit_code) == (3, False, 143)
 

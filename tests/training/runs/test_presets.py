@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from training.gan import losses
 from training import networks, normalizers
+from training.gan import losses
 from training.runs import preset as presets
 from training.runs.preset import PRESETS, SETTINGS, Preset
 

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from training.storage.differences import differences
 from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
-from training.runs.callbacks import finiteness
 from training.runs import loop
+from training.runs.callbacks import finiteness
 from training.storage.checkpoints import Checkpoints
+from training.storage.differences import differences
 
 ROLLBACK = dataclasses.replace(OPTIONS, on_nan="rollback")
 

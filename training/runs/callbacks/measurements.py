@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from training.runs.callbacks.after_step import AfterStep
-from training.storage.tensorboard import Events
 from training.storage.folder import RunFolder
+from training.storage.tensorboard import Events
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,16 +10,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.storage import pictures
 from training.devices import strategies
 from training.runs.callbacks.after_step import AfterStep, numbers
-from training.storage.checkpoints import Checkpoint, Checkpoints
-from training.storage.tensorboard import Events
-from training.storage.files import replacing
 from training.runs.callbacks.finiteness import check_finite, spectral_norms
 from training.runs.interruption import Interruption
-from training.terminal import ProgressLine
+from training.storage import pictures
+from training.storage.checkpoints import Checkpoint, Checkpoints
+from training.storage.files import replacing
 from training.storage.folder import RunFolder
+from training.storage.tensorboard import Events
+from training.terminal import ProgressLine
 
 # Steps between two questions to the other workers whether one was told to stop.
 _AGREE_EVERY = 5

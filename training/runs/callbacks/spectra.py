@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sn_keras import singular_values
-from training.storage.tensorboard import Events
 from training.storage.files import replacing
+from training.storage.tensorboard import Events
 
 
 class Spectra(keras.callbacks.Callback):

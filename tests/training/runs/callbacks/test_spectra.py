@@ -10,8 +10,8 @@ from PIL import Image
 
 from sn_keras import SpectralNormalization
 from training import GAN
-from training.storage.tensorboard import Events
 from training.runs.callbacks.spectra import Spectra, by_layer
+from training.storage.tensorboard import Events
 
 
 def small_gan():
