@@ -6,11 +6,8 @@ from typing import TypeVar
 
 import keras
 
-from sn_keras.reparameterization import (
-    Reparameterization,
-    effective_kernels,
-    unwrapping,
-)
+from sn_keras.effective_kernels import effective_kernels
+from sn_keras.reparameterization import Reparameterization, unwrapping
 
 LayerOrModel = TypeVar("LayerOrModel", bound=keras.layers.Layer)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 from keras import ops
 
 from sn_keras.kernels import Kernel, check_supported, find_kernels
+from sn_keras.substitution import Substitution
 
 # Set while `fold` rebuilds a model: see `Reparameterization.__new__`. A context
 # variable, so that another thread that builds a model meanwhile is not touched.
@@ -38,63 +39,6 @@ def unwrapping() -> Iterator[None]:
         yield
     finally:
         _unwrapping.reset(token)
-
-
-class _Substitution(keras.StatelessScope):
-    """Gives other values to some variables and leaves all others as they are.
-
-    A plain `StatelessScope` holds back every assignment and hides an enclosing
-    scope: batch norm statistics and dropout seeds of the wrapped layer would stand
-    still, and under JAX, whose trainer runs in a scope of its own, the bias would
-    lose its gradient. Here reads and assignments of all variables but the
-    substituted ones go where they would go without this scope.
-    """
-
-    initialize_variables: bool
-
-    def __init__(self, substitutes: Sequence[tuple[keras.Variable, Any]]):
-        super().__init__(collect_losses=True)
-        # Not through the parent's constructor: it would cast to the dtype of a
-        # surrounding autocast scope, and a float32 layer inside a float16 model
-        # would get a kernel that was rounded to float16.
-        self.state_mapping = {id(k): value for k, value in substitutes}
-
-    def __enter__(self) -> _Substitution:  # noqa: PYI034 (Self needs Python 3.11)
-        super().__enter__()
-        if self.original_scope is not None:
-            self.collect_losses = self.original_scope.collect_losses
-        return self
-
-    def get_current_value(self, variable: keras.Variable) -> Any:
-        value = self.state_mapping.get(id(variable))
-        if value is None and self.original_scope is not None:
-            value = self.original_scope.get_current_value(variable)
-        return value
-
-    def add_update(self, update: tuple[keras.Variable, Any]) -> None:
-        variable, value = update
-        if id(variable) in self.state_mapping:
-            raise ValueError(
-                f"The wrapped layer assigns to its kernel {variable.path!r} in `call`, "
-                "which a reparameterized layer must not do: the kernel is written by "
-                "the optimizer alone."
-            )
-        # Assigned outside the scope at once, not replayed at the end: a value from
-        # inside a loop's body is not valid outside of the body.
-        initialize = self.initialize_variables
-        self.initialize_variables = False
-        super().__exit__(None, None, None)
-        try:
-            variable.assign(value)
-        finally:
-            super().__enter__()
-            self.initialize_variables = initialize
-
-    def add_loss(self, loss: Any) -> None:
-        if self.original_scope is not None:
-            self.original_scope.add_loss(loss)
-        else:
-            super().add_loss(loss)
 
 
 class Reparameterization(keras.layers.Wrapper):
@@ -234,7 +178,7 @@ class Reparameterization(keras.layers.Wrapper):
             # scope in force and round the kernel before its norm is taken.
             return self(*args, training=training, **kwargs)
         substitutes = self.substitutes(bool(training))
-        scope = _Substitution(substitutes)
+        scope = Substitution(substitutes)
         if training is not None:
             kwargs["training"] = training
         with scope:
@@ -293,36 +237,6 @@ class Reparameterization(keras.layers.Wrapper):
     def _per_kernel(self, function: Callable[[int, Kernel, Any], Any]) -> Any:
         results = {k.name: function(i, k, value) for i, k, value in self._values()}
         return next(iter(results.values())) if len(results) == 1 else results
-
-
-def effective_kernels(layer: keras.layers.Layer) -> dict[int, Any]:
-    """Maps the ids of the kernels that wrappers inside `layer` replace to the tensors.
-
-    Args:
-        layer: a built layer or model, or a wrapper.
-
-    Returns:
-        `{id(variable): tensor}`, with what the innermost layer multiplies by in
-        inference. Kernels that no wrapper replaces are left out.
-    """
-    values: dict[int, Any] = {}
-    outer: list[tuple[Reparameterization, dict[int, Any]]] = []
-    # Layers come outermost first, so a wrapper inside a wrapper reads what the outer
-    # one made of the kernel, as it does in a forward pass. A wrapper beside it, around
-    # the same layer, does not.
-    for wrapper in layer._flatten_layers():
-        if not isinstance(wrapper, Reparameterization):
-            continue
-        seen: dict[int, Any] = {}
-        for other, made in outer:
-            if wrapper in other.layer._flatten_layers():
-                seen.update(made)
-        inner = wrapper.layer.weights
-        with _Substitution([(w, seen[id(w)]) for w in inner if id(w) in seen]):
-            substitutes = wrapper.substitutes(training=False)
-        outer.append((wrapper, {id(kernel): value for kernel, value in substitutes}))
-        values.update(outer[-1][1])
-    return values
 
 
 def _with_training(signature: inspect.Signature) -> inspect.Signature:

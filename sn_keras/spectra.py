@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from sn_keras.effective_kernels import effective_kernels
 from sn_keras.kernels import Kernel, find_kernels
-from sn_keras.reparameterization import effective_kernels
 
 
 def singular_values(
