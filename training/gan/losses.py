@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from keras import ops
+from training.deferred import ops
 
 
 @dataclasses.dataclass(frozen=True)

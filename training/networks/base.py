@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import keras
+from training.deferred import keras
+
+
+def unchecked(image_shape: tuple[int, int, int]) -> None:
+    """Takes any shape: the network says what is wrong when it is made."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Network:
             `labels`) to logits.
         image_sizes: the image sizes, as said in help and errors.
         description: one line for `--help`.
+        check: raises a ValueError for an `image_shape` that the network doesn't take,
+            without making it. By default, only the two functions do.
     """
 
     name: str
@@ -33,3 +39,4 @@ class Network:
     discriminator: Callable[..., keras.Model]
     image_sizes: str
     description: str
+    check: Callable[[tuple[int, int, int]], object] = unchecked

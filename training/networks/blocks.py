@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import keras
-from keras import layers
-
+from training.deferred import keras, layers
 from training.normalizers import Normalizer
 
 Tensor = Any

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
-from keras import layers
-
+from training.deferred import keras, layers
 from training.networks.base import Network
 from training.networks.blocks import scaled
 from training.networks.conditional import (
@@ -198,4 +196,5 @@ CNN = Network(
     discriminator,
     _SIZES,
     "the standard CNN (table 3)",
+    _check,
 )

@@ -15,10 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-from keras import layers
-
-from sn_keras import ConditionalBatchNormalization
+from training.deferred import keras, layers, sn_keras
 from training.networks.blocks import (
     BATCH_NORM_EPSILON,
     BATCH_NORM_MOMENTUM,
@@ -109,7 +106,7 @@ def generator_norm(
     def normalize(x: Tensor, name: str) -> Tensor:
         if labels is None:
             return batch_norm(x, name, synchronized)
-        return ConditionalBatchNormalization(
+        return sn_keras.ConditionalBatchNormalization(
             num_classes,
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
@@ -145,7 +142,7 @@ def interpolating(generator: keras.Model) -> keras.Model:
     classes = {
         layer.num_classes
         for layer in generator.layers
-        if isinstance(layer, ConditionalBatchNormalization)
+        if isinstance(layer, sn_keras.ConditionalBatchNormalization)
     }
     if len(classes) != 1 or len(generator.inputs) != 2:
         raise ValueError(

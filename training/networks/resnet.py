@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import keras
-from keras import layers, ops
-
 from training import normalizers
+from training.deferred import keras, layers, ops
 from training.networks.base import Network
 from training.networks.blocks import (
     batch_norm,
@@ -220,4 +218,5 @@ RESNET = Network(
     discriminator,
     "32, 48 or 128 pixels, square",
     "residual network of the paper's tables 4 to 6",
+    _architecture,
 )

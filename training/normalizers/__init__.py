@@ -1,32 +1,41 @@
 """The methods that the paper compares, by name.
 
-To add one, write a file beside this one that defines a `Normalizer` (or several), and
-name it in `_FILES`.
+To add one, write a file beside this one that defines a `Normalizer`, and name it here.
 """
 
 from __future__ import annotations
 
-import importlib
-
+from training import values
 from training.normalizers.base import Normalizer
-
-_FILES = (
-    "none",
-    "spectral",
-    "reparameterization",
-    "regularization",
-    "clipping",
-    "batch_statistics",
+from training.normalizers.batch_statistics import BATCH_NORM, LAYER_NORM
+from training.normalizers.clipping import WEIGHT_CLIPPING
+from training.normalizers.none import NONE
+from training.normalizers.regularization import ORTHONORMAL, SPECTRAL_REGULARIZATION
+from training.normalizers.reparameterization import (
+    FROBENIUS,
+    FROBENIUS_GAMMA,
+    SPECTRAL_GAMMA,
+    WEIGHT_NORM,
+    WEIGHT_NORM_GAMMA,
 )
-
-
-def _defined_in(file: str) -> list[Normalizer]:
-    module = importlib.import_module(f"{__name__}.{file}")
-    return [value for value in vars(module).values() if isinstance(value, Normalizer)]
-
+from training.normalizers.spectral import SPECTRAL
 
 NORMALIZERS: dict[str, Normalizer] = {
-    one.name: one for file in _FILES for one in _defined_in(file)
+    one.name: one
+    for one in (
+        NONE,
+        SPECTRAL,
+        WEIGHT_NORM,
+        FROBENIUS,
+        SPECTRAL_GAMMA,
+        WEIGHT_NORM_GAMMA,
+        FROBENIUS_GAMMA,
+        ORTHONORMAL,
+        SPECTRAL_REGULARIZATION,
+        WEIGHT_CLIPPING,
+        BATCH_NORM,
+        LAYER_NORM,
+    )
 }
 
 
@@ -37,14 +46,10 @@ def get(name: str) -> Normalizer:
         name: a key of `NORMALIZERS`.
 
     Raises:
+        TypeError: if it is no string.
         ValueError: if there is none; the message lists the known names.
     """
-    if name not in NORMALIZERS:
-        raise ValueError(
-            f"`normalizer` must be one of {sorted(NORMALIZERS)}. "
-            f"Received: normalizer={name!r}"
-        )
-    return NORMALIZERS[name]
+    return NORMALIZERS[values.name("normalizer", name, NORMALIZERS)]
 
 
 __all__ = ["NORMALIZERS", "Normalizer", "get"]

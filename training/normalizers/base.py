@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
+from training.deferred import keras
 
 
 def unchanged(layer: keras.layers.Layer) -> keras.layers.Layer:

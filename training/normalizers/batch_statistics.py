@@ -5,8 +5,7 @@ bound its Lipschitz constant; Miyato et al. 2018, section 4, therefore leave it 
 keep the shift β. Neither follows D's first convolution.
 """
 
-import keras
-
+from training.deferred import keras
 from training.normalizers.base import Normalizer
 
 BATCH_NORM = Normalizer(

@@ -7,26 +7,16 @@ one. Label embeddings are normalized without γ.
 
 from __future__ import annotations
 
-import keras
-
-from sn_keras import (
-    FrobeniusNormalization,
-    SpectralNormalization,
-    WeightNormalization,
-)
+from training.deferred import keras, sn_keras
 from training.normalizers.base import Normalizer
 
-Wrapper = type[SpectralNormalization | WeightNormalization | FrobeniusNormalization]
 
-
-def _normalizer(
-    name: str, description: str, wrapper: Wrapper, gamma: bool
-) -> Normalizer:
+def _normalizer(name: str, description: str, wrapper: str, gamma: bool) -> Normalizer:
     def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return wrapper(layer, gamma=gamma, name=layer.name)
+        return getattr(sn_keras, wrapper)(layer, gamma=gamma, name=layer.name)
 
     def wrap_embedding(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return wrapper(layer, name=layer.name)
+        return getattr(sn_keras, wrapper)(layer, name=layer.name)
 
     return Normalizer(
         name, description, wrap=wrap, wrap_embedding=wrap_embedding, bounds=not gamma
@@ -36,34 +26,34 @@ def _normalizer(
 WEIGHT_NORM = _normalizer(
     "weight-norm",
     "rows of every kernel divided by their norms, without the multiplier",
-    WeightNormalization,
+    "WeightNormalization",
     gamma=False,
 )
 
 FROBENIUS = _normalizer(
     "frobenius",
     "every kernel divided by its Frobenius norm",
-    FrobeniusNormalization,
+    "FrobeniusNormalization",
     gamma=False,
 )
 
 SPECTRAL_GAMMA = _normalizer(
     "spectral-gamma",
     "spectral normalization times a trainable scalar a layer (appendix E)",
-    SpectralNormalization,
+    "SpectralNormalization",
     gamma=True,
 )
 
 WEIGHT_NORM_GAMMA = _normalizer(
     "weight-norm-gamma",
     "weight normalization times a trainable scalar a row (appendix E)",
-    WeightNormalization,
+    "WeightNormalization",
     gamma=True,
 )
 
 FROBENIUS_GAMMA = _normalizer(
     "frobenius-gamma",
     "Frobenius normalization times a trainable scalar a layer (appendix E)",
-    FrobeniusNormalization,
+    "FrobeniusNormalization",
     gamma=True,
 )
