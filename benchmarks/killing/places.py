@@ -24,7 +24,7 @@ _PLACES = (
     ("training/gan/inputs.py", None, "data"),
     ("training/runs/callbacks/finiteness.py", None, "losses and σ"),
     ("tensorflow/python/data/", None, "data"),
-    ("tensorflow/trainer.py", {"train_function", "function"}, "step"),
+    ("tensorflow/trainer.py", {"function"}, "step"),
     ("training/runs/build.py", None, "building the networks"),
 )
 PLACES = tuple(dict.fromkeys(place for _, _, place in _PLACES))

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from training import values
+
 # How long workers get to write a checkpoint after SIGTERM before they are killed.
 _GRACE_SECONDS = 60.0
 
@@ -34,11 +36,10 @@ def launch(command: Sequence[str], workers: int) -> int:
         the signal, if one ended it); 130 after Ctrl-C, 143 after SIGTERM.
 
     Raises:
-        TypeError: if the command is one text.
+        TypeError: if the command is one text, or `workers` no integer.
         ValueError: if `workers` is below 1 or there is no command.
     """
-    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
-        raise ValueError(f"`workers` must be 1 or more. Received: workers={workers!r}")
+    workers = values.integer("workers", workers)
     if isinstance(command, str):
         raise TypeError(
             "`command` must be a program and its arguments, one by one. "

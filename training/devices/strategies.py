@@ -12,6 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from training import values
+
 STRATEGIES = {
     "auto": "what the machine has: TPU, TF_CONFIG, several GPUs, or one device",
     "one-device": "the first GPU, or the CPU",
@@ -30,11 +32,7 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
     Raises:
         ValueError: for an unknown name, or `multi-worker` without TF_CONFIG.
     """
-    if name not in STRATEGIES:
-        raise ValueError(
-            f"`strategy` must be one of {sorted(STRATEGIES)}. "
-            f"Received: strategy={name!r}"
-        )
+    name = values.name("strategy", name, STRATEGIES)
     if name == "auto":
         name = _found()
     if name == "tpu":

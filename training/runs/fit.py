@@ -23,7 +23,7 @@ from training.runs.interruption import Interruption
 from training.runs.loop import HeldRun, RunResult
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
-from training.storage.disk import full_disk_explained
+from training.storage.files import full_disk_explained
 from training.storage.folder import RunFolder
 from training.storage.lock import RunLock
 

@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from training import values
 from training.storage.files import remove_temporaries, replacing
 
 Groups = Mapping[str, Sequence[keras.Variable]]
@@ -79,14 +80,13 @@ class Checkpoints:
         keep: how many of the newest to keep, 1 or more.
 
     Raises:
+        TypeError: if `keep` is no integer.
         ValueError: if `keep` is below 1.
     """
 
     def __init__(self, folder: Path | str, keep: int = 3):
-        if keep < 1:
-            raise ValueError(f"`keep` must be 1 or more. Received: keep={keep}")
-        self.folder = Path(folder)
-        self.keep = keep
+        self.folder = values.path("folder", folder)
+        self.keep = values.integer("keep", keep)
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def save(

@@ -9,8 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.storage.disk import DiskFullError, full_disk_explained
-from training.storage.files import remove_temporaries, replacing, write_json
+from training import values
+from training.storage import lock
+from training.storage.files import (
+    DiskFullError,
+    full_disk_explained,
+    remove_temporaries,
+    replacing,
+    write_json,
+)
+
+# What a process may have left in a folder before it was known as a run's.
+_FIRST_FILES = (*lock.FILES, ".config-*.tmp.json")
 
 
 class RunFolder:
@@ -37,13 +47,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path | str):
-        if not isinstance(path, (str, Path)):
-            raise TypeError(f"`run` must be a path. Received: run={path!r}")
-        if "\0" in str(path):
-            raise ValueError(
-                f"`run` must be a path, without the character 0. Received: {path!r}"
-            )
-        self.path = Path(path)
+        self.path = values.path("run", path)
         self.config_file = self.path / "config.json"
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
@@ -80,7 +84,7 @@ class RunFolder:
                     f"with. What differs: {'; '.join(differences)}"
                 )
         elif self.path.exists() and any(
-            not entry.match(".lock") and not entry.match(".config-*.tmp.json")
+            not any(entry.match(pattern) for pattern in _FIRST_FILES)
             for entry in self.path.iterdir()
         ):
             raise ValueError(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 import time
 from pathlib import Path
 from types import TracebackType
+
+import filelock
+
+# What a process has in a folder that it holds.
+FILES = (".lock", ".holder.json")
 
 
 class RunLock:
@@ -22,31 +26,43 @@ class RunLock:
 
     Raises:
         RuntimeError: on entering, if another process holds the folder; it says which.
+        ValueError: on entering, if the lock can't be a file there.
     """
 
     def __init__(self, folder: Path | str):
-        self.path = Path(folder) / ".lock"
+        self._folder = Path(folder)
+        self._path = self._folder / ".lock"
+        # Not in the lock's own file, which some versions of filelock empty as they
+        # ask for it.
+        self._holder = self._folder / ".holder.json"
+        self._lock = filelock.FileLock(self._path, timeout=0)
 
     def __enter__(self) -> RunLock:  # noqa: PYI034 (Self needs Python 3.11)
-        self._file = self.path.open("a+", encoding="utf-8")
+        if self._path.is_symlink():
+            # Opening it would touch a file that may be anybody's.
+            raise ValueError(
+                f"`run` must be a folder of files. Received: {self._path}, a link"
+            )
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
-            self._file.close()
+            self._lock.acquire()
+        except filelock.Timeout:
             raise RuntimeError(
-                f"The run's folder {self.path.parent} is in use by another process: "
-                f"{holder}. Wait until it has ended, or choose another `--run`."
+                f"The run's folder {self._folder} is in use by another process: "
+                f"{self._named_holder()}. Wait until it has ended, or choose another "
+                "`--run`."
             ) from None
-        self._file.truncate(0)
         owner = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         }
-        self._file.write(json.dumps(owner))
-        self._file.flush()
+        try:
+            # A new file: the name may be a link of somebody's.
+            self._holder.unlink(missing_ok=True)
+            self._holder.write_text(json.dumps(owner), encoding="utf-8")
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
@@ -55,5 +71,11 @@ class RunLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.truncate(0)
-        self._file.close()
+        self._holder.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _named_holder(self) -> str:
+        try:
+            return json.dumps(json.loads(self._holder.read_bytes()))
+        except (OSError, ValueError):
+            return "unknown"

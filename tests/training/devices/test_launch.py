@@ -77,7 +77,7 @@ def test_a_signal_ends_all(number):
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="`workers` must be 1 or more. Received"):
+    with pytest.raises(ValueError, match="`workers` must be an integer of 1"):
         launch(["true"], workers=0)
     with pytest.raises(ValueError, match="`command` must name"):
         launch([], workers=2)

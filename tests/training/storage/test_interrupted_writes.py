@@ -11,7 +11,7 @@ import pytest
 from tests.training.toy_runs import CrashError, fit
 from training.runs.callbacks import finiteness
 from training.storage.differences import differences
-from training.storage.disk import DiskFullError, full_disk_explained
+from training.storage.files import DiskFullError, full_disk_explained
 from training.storage.folder import RunFolder
 
 

@@ -40,3 +40,23 @@ def test_it_can_be_taken_again(tmp_path):
     for _ in range(2):
         with RunLock(tmp_path):
             pass
+
+
+def test_a_lock_that_is_a_link_is_refused_and_its_target_left(tmp_path):
+    target, run = tmp_path / "thesis.tex", tmp_path / "run"
+    target.write_text("precious")
+    run.mkdir()
+    (run / ".lock").symlink_to(target)
+    with pytest.raises(ValueError, match=r"`run` must be.*\.lock, a link"):
+        RunLock(run).__enter__()
+    assert target.read_text() == "precious"
+
+
+def test_a_refusal_leaves_what_the_holder_wrote(tmp_path):
+    with RunLock(tmp_path):
+        before = (tmp_path / ".holder.json").read_bytes()
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match=f'"pid": {os.getpid()}'):
+                RunLock(tmp_path).__enter__()
+        assert (tmp_path / ".holder.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
