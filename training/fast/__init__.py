@@ -7,6 +7,7 @@ and whatever has no faster form runs as before.
 
 import keras
 
+from training import keras_private
 from training.fast import adam, convolutions, layers, resampling
 
 
@@ -17,7 +18,7 @@ def use(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         network: a built network.
         optimizer: what updates its weights.
     """
-    for layer in network._flatten_layers():
+    for layer in keras_private.flatten_layers(network):
         layers.use(layer)
         convolutions.use(layer)
         resampling.use(layer)

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from training import keras_private
+
 
 def use(optimizer: keras.optimizers.Optimizer) -> None:
     """Lets an optimizer update each weight by one kernel, if it is plain Adam.
@@ -33,15 +35,15 @@ def _update_step(
         plain(optimizer, gradient, variable, learning_rate)
         return
     dtype = variable.dtype
-    index = optimizer._get_variable_index(variable)
+    first, second = keras_private.adam_moments(optimizer, variable)
     step = tf.cast(optimizer.iterations + 1, dtype)
     beta_1, beta_2 = (
         tf.constant(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2)
     )
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
-        m=optimizer._momentums[index].value.handle,
-        v=optimizer._velocities[index].value.handle,
+        m=first.value.handle,
+        v=second.value.handle,
         beta1_power=tf.pow(beta_1, step),
         beta2_power=tf.pow(beta_2, step),
         lr=tf.cast(learning_rate, dtype),

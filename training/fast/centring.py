@@ -15,6 +15,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from training import keras_private
+
 
 def use(network: keras.Model) -> None:
     """Lets the layer and group norms of a network centre their inputs.
@@ -22,7 +24,7 @@ def use(network: keras.Model) -> None:
     Args:
         network: a built network. The layers get another `call`, and nothing else.
     """
-    for layer in network._flatten_layers():
+    for layer in keras_private.flatten_layers(network):
         # By its very type: a subclass may compute something else.
         kind = type(layer)
         if kind is keras.layers.GroupNormalization:

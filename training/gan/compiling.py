@@ -5,26 +5,101 @@ A saved GAN trains on when it is loaded.
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from typing import Any
 
 import keras
+import tensorflow as tf
 
+from training import values
+from training.gan import gradient_penalty, losses
 from training.gan.gradient_penalty import GradientPenalty
-
-if TYPE_CHECKING:
-    from training.gan.model import GAN
 
 _OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 
 
-def optimizer(name: str, value: Any) -> keras.optimizers.Optimizer:
-    """Returns the optimizer that an argument of `compile` stands for.
+@dataclasses.dataclass(eq=False)
+class Arguments:
+    """The arguments of `GAN.compile`, checked; see there.
 
     Raises:
-        TypeError: if it is no optimizer, name or config.
-        ValueError: if there is none of that name or config.
+        TypeError, ValueError: if one is of another kind or out of its range.
     """
+
+    generator_optimizer: Any
+    discriminator_optimizer: Any
+    loss: Any
+    gradient_penalty: Any
+    classifier_weights: Any
+    augmentation: Any
+    run_eagerly: Any
+    steps_per_execution: Any
+    jit_compile: Any
+
+    def __post_init__(self) -> None:
+        for name in _OPTIMIZERS:
+            setattr(self, name, _optimizer(name, getattr(self, name)))
+        if self.generator_optimizer is self.discriminator_optimizer:
+            raise ValueError(
+                "`generator_optimizer` and `discriminator_optimizer` must be two "
+                "objects: each keeps the state of its own network's weights."
+            )
+        self.loss = losses.get(self.loss)
+        self.gradient_penalty = gradient_penalty.get(self.gradient_penalty)
+        self.classifier_weights = _weights(self.classifier_weights)
+        if self.augmentation is not None and not callable(self.augmentation):
+            wanted = "None or a function of images and a `draws.At`"
+            raise TypeError(values.message("augmentation", wanted, self.augmentation))
+        self.run_eagerly = values.boolean("run_eagerly", self.run_eagerly)
+        self.steps_per_execution = values.integer(
+            "steps_per_execution", self.steps_per_execution
+        )
+        if self.jit_compile != "auto":
+            self.jit_compile = values.boolean("jit_compile", self.jit_compile)
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns what `arguments` makes the arguments of again."""
+        penalty, augmentation = self.gradient_penalty, self.augmentation
+        return {
+            **vars(self),
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in _OPTIMIZERS
+            },
+            "loss": self.loss.name,
+            "gradient_penalty": None if penalty is None else vars(penalty),
+            "classifier_weights": list(self.classifier_weights),
+            "augmentation": augmentation
+            and keras.saving.serialize_keras_object(augmentation),
+        }
+
+
+def arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `compile` of what `Arguments.as_json` returned."""
+    penalty, augmentation = config["gradient_penalty"], config.get("augmentation")
+    return {
+        **config,
+        **{
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in _OPTIMIZERS
+        },
+        "gradient_penalty": None if penalty is None else GradientPenalty(**penalty),
+        "augmentation": augmentation
+        and keras.saving.deserialize_keras_object(augmentation),
+    }
+
+
+def compiled_by_xla(wanted: bool | str, strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether a step is compiled by XLA; "auto": with a GPU or TPU alone."""
+    if isinstance(wanted, bool):
+        return wanted
+    devices = {device.device_type for device in tf.config.list_physical_devices()}
+    # Keras compiles around the strategy's `run`, so the step has to be on one device;
+    # TPUs compile in any case.
+    return bool(devices - {"CPU"}) and strategy.num_replicas_in_sync == 1
+
+
+def _optimizer(name: str, value: Any) -> keras.optimizers.Optimizer:
     wanted = f"`{name}` must be a Keras optimizer, its name or config. "
     try:
         found = keras.optimizers.get(value)
@@ -35,50 +110,9 @@ def optimizer(name: str, value: Any) -> keras.optimizers.Optimizer:
     return found
 
 
-def classifier_weights(value: Any) -> tuple[float, float]:
-    """Returns the two weights of the classifier's cross-entropies.
-
-    Raises:
-        ValueError: if they are not two numbers of 0 or more.
-    """
-    if not (
-        isinstance(value, (tuple, list))
-        and len(value) == 2
-        and all(isinstance(one, (int, float)) for one in value)
-        and all(math.isfinite(one) and one >= 0 for one in value)
-    ):
-        raise ValueError(
-            "`classifier_weights` must be two numbers of 0 or more. "
-            f"Received: classifier_weights={value!r}"
-        )
-    return float(value[0]), float(value[1])
-
-
-def of(gan: GAN) -> dict[str, Any]:
-    """Returns the arguments of `compile`, as JSON."""
-    penalty = gan.gradient_penalty
-    return {
-        **{
-            name: keras.saving.serialize_keras_object(getattr(gan, name))
-            for name in _OPTIMIZERS
-        },
-        "loss": gan.adversarial_loss.name,
-        "gradient_penalty": None if penalty is None else vars(penalty),
-        "classifier_weights": list(gan.classifier_weights),
-        "run_eagerly": gan.run_eagerly,
-        "steps_per_execution": gan.steps_per_execution,
-        "jit_compile": gan.jit_compile,
-    }
-
-
-def arguments(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the arguments of `compile` of what `of` returned."""
-    penalty = config["gradient_penalty"]
-    return {
-        **config,
-        **{
-            name: keras.saving.deserialize_keras_object(config[name])
-            for name in _OPTIMIZERS
-        },
-        "gradient_penalty": None if penalty is None else GradientPenalty(**penalty),
-    }
+def _weights(value: Any) -> tuple[float, float]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        wanted = "two numbers of 0 or more"
+        raise ValueError(values.message("classifier_weights", wanted, value))
+    first, second = (values.number("classifier_weights", one, 0) for one in value)
+    return first, second

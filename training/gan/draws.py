@@ -7,6 +7,7 @@ what it would have drawn, and every replica can draw for all and take its share.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -26,7 +27,8 @@ class At(NamedTuple):
 
     Attributes:
         seed: the run's seed.
-        step: the step, a number or an integer tensor; -1 for samples.
+        step: the step, a number or an integer tensor; -1 for samples, below that for
+            augmentation.
         update: the update within the step: 0 is G's, 1 and up are D's.
     """
 
@@ -38,6 +40,14 @@ class At(NamedTuple):
 def samples(seed: int) -> At:
     """Returns the time of the draws for samples, which is outside of training."""
     return At(seed, -1, 0)
+
+
+def of_images(at: At, real: bool) -> At:
+    """Returns the time of the draws for augmenting the real or generated images.
+
+    None of its keys is one of training's or of the samples' draws.
+    """
+    return At(at.seed, -2 - at.step, 2 * at.update + real)
 
 
 def latents(at: At, count: int, length: int) -> tf.Tensor:
@@ -61,6 +71,29 @@ def labels(at: At, count: int, num_classes: int) -> tf.Tensor:
 def mix(at: At, count: int) -> tf.Tensor:
     """Returns `ε ~ U(0, 1)` for each of `count` images."""
     return _uniform(at, _MIX, [count, 1, 1, 1])
+
+
+def uniform(at: At, count: int, numbers: int) -> tf.Tensor:
+    """Returns `numbers` of U(0, 1) for each of `count` images, for an augmentation.
+
+    Args:
+        at: what the augmentation was given.
+        count: of this replica's images; each replica gets other numbers.
+        numbers: how many an image.
+    """
+    return share(lambda total: _uniform(at, _MIX, [total, numbers]), count)
+
+
+def share(draw: Callable[[int], tf.Tensor], count: int) -> tf.Tensor:
+    """Returns this replica's `count` rows of what is drawn for all replicas."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    drawn = draw(count * replicas)
+    if replicas == 1:
+        return drawn
+    context = tf.distribute.get_replica_context()
+    start = tf.cast(context.replica_id_in_sync_group, tf.int32) * count
+    begin = [start] + [0] * (len(drawn.shape) - 1)
+    return tf.slice(drawn, begin, [count, *drawn.shape[1:]])
 
 
 def dealt(rows: tf.Tensor, hands: int, hand: int) -> tf.Tensor:

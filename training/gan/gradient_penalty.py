@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from training import values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class GradientPenalty:
         epsilon: added inside the root, a positive number. Defaults to 1e-12.
 
     Raises:
+        TypeError: if an argument is no number.
         ValueError: if an argument is out of its range.
 
     Source: Gulrajani et al., "Improved Training of Wasserstein GANs", NeurIPS 2017,
@@ -34,21 +36,14 @@ class GradientPenalty:
     epsilon: float = 1e-12
 
     def __post_init__(self) -> None:
-        for name, minimum in (("weight", None), ("target", 0), ("epsilon", None)):
-            value = getattr(self, name)
-            positive = minimum is None
-            good = (
-                isinstance(value, (int, float))
-                and not isinstance(value, bool)
-                and math.isfinite(value)
-                and (value > 0 if positive else value >= 0)
-            )
-            if not good:
-                wanted = "a positive number" if positive else "a number of 0 or more"
-                raise ValueError(
-                    f"`{name}` of a gradient penalty must be {wanted}. "
-                    f"Received: {name}={value!r}"
-                )
+        ranges = {
+            "weight": {"above": 0},
+            "target": {"minimum": 0},
+            "epsilon": {"above": 0},
+        }
+        for name, allowed in ranges.items():
+            plain = values.number(name, getattr(self, name), **allowed)
+            object.__setattr__(self, name, plain)
 
     def __call__(
         self,
@@ -86,9 +81,5 @@ def get(penalty: float | GradientPenalty | None) -> GradientPenalty | None:
     """
     if penalty is None or isinstance(penalty, GradientPenalty):
         return penalty
-    if isinstance(penalty, (int, float)) and not isinstance(penalty, bool):
-        return GradientPenalty(float(penalty))
-    raise TypeError(
-        "`gradient_penalty` must be None, a positive number or a `GradientPenalty`. "
-        f"Received: gradient_penalty={penalty!r} (of type {type(penalty).__name__})"
-    )
+    weight = values.number("gradient_penalty", penalty, above=0)
+    return GradientPenalty(weight)

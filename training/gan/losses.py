@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from training import values
 from training.deferred import ops
 
 
@@ -77,13 +78,9 @@ def get(loss: str | AdversarialLoss) -> AdversarialLoss:
     """Returns a loss by name; an `AdversarialLoss` as it is.
 
     Raises:
+        TypeError: if it is neither.
         ValueError: if there is none of that name; the message lists the known ones.
     """
     if isinstance(loss, AdversarialLoss):
         return loss
-    if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(
-            f"`loss` must be one of {sorted(LOSSES)} or an `AdversarialLoss`. "
-            f"Received: loss={loss!r}"
-        )
-    return LOSSES[loss]
+    return LOSSES[values.name("loss", loss, sorted(LOSSES))]

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from training import fast
+from training import fast, keras_private, values
 from training.devices import strategies
 from training.fast import centring
-from training.gan import compiling, draws, losses, wiring
-from training.gan import gradient_penalty as penalties
+from training.gan import compiling, draws, wiring
 from training.gan import inputs as batches
-from training.gan import step as updates
 from training.gan.gradient_penalty import GradientPenalty
 from training.gan.losses import AdversarialLoss
-from training.gan.players import Players
+from training.gan.step import Step
 
 _DISCRIMINATOR_CALLS = ("auto", "joint", "separate")
 _GENERATED_TOGETHER = 64
+_NETWORKS = ("generator", "discriminator")
+_ARGUMENTS = (
+    "name",
+    *_NETWORKS,
+    "latent_dim",
+    "discriminator_steps",
+    "generator_batch_size",
+    "num_classes",
+    "discriminator_call",
+    "seed",
+)
 
 
 @keras.saving.register_keras_serializable(package="training")
@@ -98,32 +108,23 @@ class GAN(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        _check_count("latent_dim", latent_dim)
-        _check_count("discriminator_steps", discriminator_steps)
-        if generator_batch_size is not None:
-            _check_count("generator_batch_size", generator_batch_size)
-        if num_classes is not None:
-            _check_count("num_classes", num_classes)
-        if discriminator_call not in _DISCRIMINATOR_CALLS:
-            raise ValueError(
-                f"`discriminator_call` must be one of {_DISCRIMINATOR_CALLS}. "
-                f"Received: discriminator_call={discriminator_call!r}"
-            )
-        _check_seed(seed)
         self.generator = generator
         self.discriminator = discriminator
-        self.latent_dim = latent_dim
-        self.discriminator_steps = discriminator_steps
-        self.generator_batch_size = generator_batch_size
-        self.num_classes = num_classes
-        self.discriminator_call = discriminator_call
-        self.seed = seed
-        self._wiring = wiring.connect(generator, discriminator, latent_dim, num_classes)
-        joint = discriminator_call == "joint" or (
-            discriminator_call == "auto"
-            and not self._wiring.batch_norm_in_discriminator
+        self.latent_dim = values.integer("latent_dim", latent_dim)
+        self.discriminator_steps = values.integer(
+            "discriminator_steps", discriminator_steps
         )
-        self._players = Players(generator, discriminator, self._wiring, joint)
+        self.generator_batch_size = _count_or_none(
+            "generator_batch_size", generator_batch_size
+        )
+        self.num_classes = _count_or_none("num_classes", num_classes)
+        self.discriminator_call = values.name(
+            "discriminator_call", discriminator_call, _DISCRIMINATOR_CALLS
+        )
+        self.seed = values.integer("seed", seed, 0)
+        self._wiring = wiring.connect(
+            generator, discriminator, self.latent_dim, self.num_classes
+        )
         # `fit` would otherwise call the model on images to build it.
         self.built = True
         self._generator_loss_tracker = keras.metrics.Mean(name="generator_loss")
@@ -138,6 +139,7 @@ class GAN(keras.Model):
         loss: str | AdversarialLoss = "hinge",
         gradient_penalty: float | GradientPenalty | None = None,
         classifier_weights: tuple[float, float] = (1.0, 0.1),
+        augmentation: Callable[[tf.Tensor, draws.At], tf.Tensor] | None = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
@@ -152,64 +154,71 @@ class GAN(keras.Model):
             classifier_weights: weights of the auxiliary classifier's cross-entropy,
                 on real images in D's loss and on generated ones in G's. The defaults
                 are those of Gulrajani et al. for AC-WGAN-GP.
+            augmentation: a function of images and a `draws.At` that D sees all images
+                through, real and generated, in both updates; see `Step.augment`.
+                Defaults to None.
             run_eagerly: as in `keras.Model.compile`.
             steps_per_execution: as in `keras.Model.compile`.
             jit_compile: whether to compile the step by XLA. Defaults to `"auto"`:
                 with a GPU or TPU, but not on the CPU, where it is slower.
 
         Raises:
-            TypeError: if the penalty is none.
+            TypeError: if an argument is of another kind.
             ValueError: if the loss is unknown, both optimizers are one object, or a
                 penalty is asked for while D has batch norm.
         """
-        generator_optimizer = compiling.optimizer(
-            "generator_optimizer", generator_optimizer
-        )
-        discriminator_optimizer = compiling.optimizer(
-            "discriminator_optimizer", discriminator_optimizer
-        )
-        if generator_optimizer is discriminator_optimizer:
-            raise ValueError(
-                "`generator_optimizer` and `discriminator_optimizer` must be two "
-                "objects: each keeps the state of its own network's weights."
-            )
-        adversarial = losses.get(loss)
-        penalty = penalties.get(gradient_penalty)
-        if penalty is not None and self._wiring.batch_norm_in_discriminator:
-            raise ValueError(
-                "`gradient_penalty` must be None for a discriminator with batch norm: "
-                "D's output for an image then depends on the whole batch, and the "
-                "gradient by one image is not what the penalty means. Layer norm "
-                f"works. Received: gradient_penalty={gradient_penalty!r}"
-            )
-        weights = compiling.classifier_weights(classifier_weights)
-        _check_count("steps_per_execution", steps_per_execution)
-        if jit_compile not in (True, False, "auto"):
-            raise ValueError(
-                "`jit_compile` must be True, False or 'auto'. "
-                f"Received: jit_compile={jit_compile!r}"
-            )
-        if jit_compile == "auto":
-            jit_compile = self._accelerated()
-        super().compile(
-            optimizer=None,
+        chosen = compiling.Arguments(
+            generator_optimizer=generator_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            loss=loss,
+            gradient_penalty=gradient_penalty,
+            classifier_weights=classifier_weights,
+            augmentation=augmentation,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
         )
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        self.adversarial_loss = adversarial
-        self.gradient_penalty = penalty
-        self.classifier_weights = weights
-        fast.use(self.generator, generator_optimizer)
-        fast.use(self.discriminator, discriminator_optimizer)
-        if penalty is not None:
+        batch_norm = self._wiring.batch_norm_in_discriminator
+        step = Step(
+            self.generator,
+            self.discriminator,
+            self._wiring,
+            joint={"joint": True, "separate": False, "auto": not batch_norm}[
+                self.discriminator_call
+            ],
+            generator_optimizer=chosen.generator_optimizer,
+            discriminator_optimizer=chosen.discriminator_optimizer,
+            loss=chosen.loss,
+            gradient_penalty=chosen.gradient_penalty,
+            classifier_weights=chosen.classifier_weights,
+            augment=chosen.augmentation,
+            latent_dim=self.latent_dim,
+            num_classes=self.num_classes,
+            discriminator_steps=self.discriminator_steps,
+            generator_batch_size=self.generator_batch_size,
+            seed=self.seed,
+        )
+        super().compile(
+            optimizer=None,
+            run_eagerly=chosen.run_eagerly,
+            steps_per_execution=chosen.steps_per_execution,
+            jit_compile=compiling.compiled_by_xla(
+                chosen.jit_compile, self.distribute_strategy
+            ),
+        )
+        self._arguments, self._step = chosen, step
+        self.generator_optimizer = chosen.generator_optimizer
+        self.discriminator_optimizer = chosen.discriminator_optimizer
+        self.adversarial_loss = chosen.loss
+        self.gradient_penalty = chosen.gradient_penalty
+        fast.use(self.generator, self.generator_optimizer)
+        fast.use(self.discriminator, self.discriminator_optimizer)
+        if self.gradient_penalty is not None:
             centring.use(self.discriminator)
         # Weights of an optimizer that isn't built are passed over when a file is read.
         with self.distribute_strategy.scope():
-            generator_optimizer.build(self.generator.trainable_variables)
-            discriminator_optimizer.build(self.discriminator.trainable_variables)
+            self.generator_optimizer.build(self.generator.trainable_variables)
+            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     def fit(
         self,
@@ -255,9 +264,8 @@ class GAN(keras.Model):
             ValueError: if images are integers, lie outside [−1, 1] or have another
                 shape than D takes; if labels are missing or out of range.
         """
-        _check_count("epochs", epochs)
-        if steps_per_epoch is not None:
-            _check_count("steps_per_epoch", steps_per_epoch)
+        epochs = values.integer("epochs", epochs)
+        steps_per_epoch = _count_or_none("steps_per_epoch", steps_per_epoch)
         dataset, batch_size = batches.grouped(
             x,
             y,
@@ -301,9 +309,8 @@ class GAN(keras.Model):
             A NumPy array of floats in [−1, 1], shape `(count, height, width,
             channels)`.
         """
-        _check_count("count", count)
-        _check_seed(seed)
-        at = draws.samples(seed)
+        count = values.integer("count", count)
+        at = draws.samples(values.integer("seed", seed, 0))
         latents = draws.latents(at, count, self.latent_dim)
         if labels is None and self.num_classes is not None:
             labels = draws.labels(at, count, self.num_classes)
@@ -330,15 +337,16 @@ class GAN(keras.Model):
         # chief alone saves it.
         copy = keras.models.clone_model(self.generator)
         copy.set_weights(self.generator.get_weights())
-        averages = self.generator_optimizer._model_variables_moving_average
-        for variable, average in zip(copy.trainable_variables, averages, strict=True):
-            variable.assign(keras.ops.convert_to_numpy(average.value))
+        ids = [id(weight) for weight in self.generator.variables]
+        copies = dict(zip(ids, copy.variables, strict=True))
+        for weight, average in keras_private.averages(self.generator_optimizer):
+            copies[id(weight)].assign(keras.ops.convert_to_numpy(average.value))
         return copy
 
     @property
     def step(self) -> int:
         """The number of updates of G so far."""
-        return int(self.generator_optimizer.iterations.numpy())
+        return int(keras_private.updates(self.generator_optimizer).numpy())
 
     # What Keras calls.
 
@@ -354,30 +362,9 @@ class GAN(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """Runs one update of G and `discriminator_steps` of D."""
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        steps = self.discriminator_steps
-        if images.shape[0] is None or images.shape[0] % steps:
-            raise ValueError(
-                "The images of a step must be a known multiple of "
-                f"`discriminator_steps`, {steps}. Received: images of shape "
-                f"{tuple(images.shape)}"
-            )
-        batch = images.shape[0] // steps
-        # Nothing else in G's update depends on the data: without this it would run
-        # once more, before the iterator says that there are no more data.
-        with tf.control_dependencies([images]):
-            step = tf.identity(self.generator_optimizer.iterations.value)
-
-        at = draws.At(self.seed, step, 0)
-        loss = updates.update_generator(self, self._players, at, batch)
-        self._generator_loss_tracker.update_state(loss)
-        for i in range(steps):
-            loss = updates.update_discriminator(
-                self,
-                self._players,
-                draws.At(self.seed, step, i + 1),
-                draws.dealt(images, steps, i),
-                None if self.num_classes is None else draws.dealt(labels, steps, i),
-            )
+        generator_loss, discriminator_losses = self._step(images, labels)
+        self._generator_loss_tracker.update_state(generator_loss)
+        for loss in discriminator_losses:
             self._discriminator_loss_tracker.update_state(loss)
         return self._logs()
 
@@ -390,23 +377,16 @@ class GAN(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor, as JSON."""
-        return {
-            "name": self.name,
-            "generator": keras.saving.serialize_keras_object(self.generator),
-            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
-            "latent_dim": self.latent_dim,
-            "discriminator_steps": self.discriminator_steps,
-            "generator_batch_size": self.generator_batch_size,
-            "num_classes": self.num_classes,
-            "discriminator_call": self.discriminator_call,
-            "seed": self.seed,
-        }
+        config = {name: getattr(self, name) for name in _ARGUMENTS}
+        for name in _NETWORKS:
+            config[name] = keras.saving.serialize_keras_object(config[name])
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GAN:
         """Makes a GAN of what `get_config` returned."""
         config = dict(config)
-        for name in ("generator", "discriminator"):
+        for name in _NETWORKS:
             config[name] = keras.saving.deserialize_keras_object(
                 config[name], custom_objects=custom_objects
             )
@@ -414,20 +394,11 @@ class GAN(keras.Model):
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Returns the arguments of `compile`, as JSON."""
-        return compiling.of(self) if self.compiled else None
+        return self._arguments.as_json() if self.compiled else None
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles with what `get_compile_config` returned."""
         self.compile(**compiling.arguments(config))
-
-    # What depends on the strategy.
-
-    def _accelerated(self) -> bool:
-        devices = {device.device_type for device in tf.config.list_physical_devices()}
-        several = self.distribute_strategy.num_replicas_in_sync > 1
-        # Keras compiles around the strategy's `run`, so the step has to be on one
-        # device; TPUs compile in any case.
-        return bool(devices - {"CPU"}) and not several
 
     def _logs(self) -> dict[str, Any]:
         logs = self.get_metrics_result()
@@ -439,13 +410,5 @@ class GAN(keras.Model):
         return logs
 
 
-def _check_seed(seed: Any) -> None:
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(
-            f"`{name}` must be an integer of 1 or more. Received: {name}={value!r}"
-        )
+def _count_or_none(name: str, value: Any) -> int | None:
+    return None if value is None else values.integer(name, value)

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from training import values
+
 
 @keras.saving.register_keras_serializable(package="training")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -14,22 +16,18 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         rate: the rate before the decay.
-        steps: updates in all.
-        decay_steps: over how many updates at the end the rate falls.
+        steps: updates in all, 1 or more.
+        decay_steps: over how many updates at the end the rate falls, 1 to `steps`.
 
     Raises:
-        ValueError: unless `0 < decay_steps <= steps`.
+        TypeError: if an argument is of another kind.
+        ValueError: if one is out of its range.
     """
 
     def __init__(self, rate: float, steps: int, decay_steps: int):
-        if not 0 < decay_steps <= steps:
-            raise ValueError(
-                "`decay_steps` must lie between 1 and `steps`. "
-                f"Received: decay_steps={decay_steps}, steps={steps}"
-            )
-        self.rate = rate
-        self.steps = steps
-        self.decay_steps = decay_steps
+        self.rate = values.number("rate", rate)
+        self.steps = values.integer("steps", steps)
+        self.decay_steps = values.integer("decay_steps", decay_steps, 1, self.steps)
 
     def __call__(self, step: Any) -> Any:
         """Returns the rate of an update."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from training import keras_private
+
 
 @dataclasses.dataclass(frozen=True)
 class Wiring:
@@ -93,6 +95,6 @@ def connect(
         )
     batch_norm = any(
         isinstance(layer, keras.layers.BatchNormalization)
-        for layer in discriminator._flatten_layers()
+        for layer in keras_private.flatten_layers(discriminator)
     )
     return Wiring(tuple(images.shape[1:]), takes_labels, batch_norm)

@@ -50,3 +50,15 @@ def test_blocks_of_rows_deal_what_the_whole_deals():
         halves = [draws.dealt(half, 3, hand) for half in tf.split(rows, 2)]
         np.testing.assert_array_equal(tf.concat(halves, 0), whole)
         np.testing.assert_array_equal(whole, np.arange(24)[hand::3])
+
+
+def test_augmentations_have_draws_of_their_own():
+    ats = [draws.At(4, step, update) for step in range(3) for update in range(3)]
+    made = [
+        draws.uniform(draws.of_images(at, real), 50, 2)
+        for at in ats
+        for real in (False, True)
+    ]
+    assert scipy.stats.kstest(np.ravel(made), "uniform").pvalue > 0.01
+    made += [draws.uniform(at, 50, 2) for at in [*ats, draws.samples(4)]]
+    assert len({numbers.numpy().tobytes() for numbers in made}) == len(made)

@@ -33,10 +33,11 @@ def gan(compiled=True, discriminator=None, **options):
         ({"num_classes": 3}, "latents, labels"),
         ({"discriminator_call": "both"}, "'auto', 'joint', 'separate'.*'both'"),
         ({"seed": "a"}, "`seed`"),
+        ({"seed": -1}, "`seed` .* 0 or more. .*=-1"),
     ],
 )
 def test_constructor_arguments(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         gan(**options)
 
 
@@ -60,6 +61,8 @@ def test_compile_arguments():
     made = gan(compiled=False)
     with pytest.raises(ValueError, match="hinge.*standard.*wasserstein.*'least'"):
         made.compile("sgd", "sgd", loss="least")
+    with pytest.raises(TypeError, match="`augmentation` must be None or a function"):
+        made.compile("sgd", "sgd", augmentation="flip")
     one = keras.optimizers.SGD()
     with pytest.raises(ValueError, match="two objects"):
         made.compile(one, one)

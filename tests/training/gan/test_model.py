@@ -14,6 +14,12 @@ from training.gan import draws
 from training.networks import cnn
 
 RATE = 0.05
+COMPILE_OPTIONS = (
+    "augmentation",
+    "gradient_penalty",
+    "jit_compile",
+    "steps_per_execution",
+)
 
 
 def sgd():
@@ -22,9 +28,7 @@ def sgd():
 
 def compiled(steps=1, loss="hinge", networks=None, optimizers=None, **options):
     compile_options = {
-        name: options.pop(name)
-        for name in ("gradient_penalty", "jit_compile", "steps_per_execution")
-        if name in options
+        name: options.pop(name) for name in COMPILE_OPTIONS if name in options
     }
     generator, discriminator = networks or (toys.generator(), toys.discriminator())
     gan = GAN(
@@ -68,8 +72,11 @@ SLOPES = {
 }
 
 
-def step_by_hand(g, d, real, steps, loss, step, seed=0, generator_batch=None):
-    """One step of linear networks under SGD: `G(z) = zg`, `D(x) = xd`."""
+def step_by_hand(g, d, real, steps, loss, step, seed=0, generator_batch=None, dim=1):
+    """One step of linear networks under SGD: `G(z) = zg`, `D(x) = xd`.
+
+    D sees images times `dim`.
+    """
     by_generator, by_real, by_fake = SLOPES[loss]
     batch = len(real) // steps
 
@@ -78,11 +85,11 @@ def step_by_hand(g, d, real, steps, loss, step, seed=0, generator_batch=None):
         return draws.latents(at, count, toys.LATENT).numpy().astype("float64")
 
     z = latents(0, generator_batch or batch)
-    slope = by_generator(z @ g @ d)
-    g = g - RATE * (z.T @ slope @ d.T) / len(z)
+    slope = by_generator(dim * z @ g @ d)
+    g = g - RATE * dim * (z.T @ slope @ d.T) / len(z)
     for i in range(steps):
-        x = real[i::steps].reshape(batch, -1).astype("float64")
-        fake = latents(i + 1, batch) @ g
+        x = dim * real[i::steps].reshape(batch, -1).astype("float64")
+        fake = dim * latents(i + 1, batch) @ g
         gradient = x.T @ by_real(x @ d) + fake.T @ by_fake(fake @ d)
         d = d - RATE * gradient / batch
     return g, d
@@ -127,8 +134,33 @@ def spectral_networks():
     return keras.Model(latents, x), toys.discriminator(SpectralNormalization)
 
 
-@pytest.mark.parametrize("penalty", [None, 10.0])
-def test_two_replicas_give_the_weights_of_one(penalty):
+def test_d_sees_all_images_through_the_augmentation():
+    seen = []
+
+    def dim(images, at):
+        seen.append((at.update, images.shape))
+        return 0.5 * images
+
+    gan = compiled(2, "standard", augmentation=dim, generator_batch_size=6)
+    g, d = (w.astype("float64") for w in weights(gan))
+    real = toys.images(8)
+    gan.fit(real, batch_size=4, shuffle=False, verbose=0)
+    g, d = step_by_hand(g, d, real, 2, "standard", 0, generator_batch=6, dim=0.5)
+    np.testing.assert_allclose(gan.generator.weights[0], g, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gan.discriminator.weights[0], d, rtol=1e-5, atol=1e-6)
+    shape = (4, toys.SIZE, toys.SIZE, 1)
+    # G's generated images, then generated and real ones of each update of D.
+    assert seen == [(0, (6, *shape[1:])), *((i, shape) for i in range(2, 6))]
+
+
+def brighter(images, at):
+    return images + draws.uniform(at, images.shape[0], 1)[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("penalty", "augmentation"), [(None, None), (10.0, None), (10.0, brighter)]
+)
+def test_two_replicas_give_the_weights_of_one(penalty, augmentation):
     real = toys.images(3 * 24)
 
     def train(strategy):
@@ -141,6 +173,7 @@ def test_two_replicas_give_the_weights_of_one(penalty):
                 optimizers=[keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.01)],
                 generator_batch_size=16,
                 gradient_penalty=penalty,
+                augmentation=augmentation,
             )
         history = gan.fit(real, batch_size=8, shuffle=False, verbose=0).history
         assert gan.step == 3

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from sn_keras import SpectralNormalization
+from training import keras_private
 from training.runs.callbacks.after_step import AfterStep, numbers
 
 
@@ -62,7 +63,7 @@ def spectral_norms(model: keras.Model) -> dict[str, float]:
         several.
     """
     found = {}
-    for layer in model._flatten_layers():
+    for layer in keras_private.flatten_layers(model):
         if isinstance(layer, SpectralNormalization):
             sigma = layer.sigma()
             by_kernel = sigma if isinstance(sigma, dict) else {"": sigma}
