@@ -28,6 +28,7 @@ _CONCAT = preset.get("imagenet-concat")
 _METHODS: dict[str, Preset] = {
     "concat-spectral": _CONCAT,
     "concat-orthonormal": preset.get("imagenet-concat-orthonormal"),
+    "concat-layer-norm": dataclasses.replace(_CONCAT, normalizer="layer-norm"),
     "concat-none": dataclasses.replace(_CONCAT, normalizer="none"),
     "projection-spectral": preset.get("imagenet-projection"),
 }
