@@ -65,7 +65,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
     ```python
     layer = ConditionalBatchNormalization(num_classes=10)
     y = layer(images, labels, training=True)
-    halfway = layer(images, (one_hot_of_cats + one_hot_of_dogs) / 2)
+    weights = keras.ops.one_hot(labels, 10)  # or anything between two classes
+    same = layer(images, weights)
     ```
 
     Source: Dumoulin et al., "A Learned Representation For Artistic Style", ICLR 2017,

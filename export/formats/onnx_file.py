@@ -30,7 +30,7 @@ def check_available() -> None:
     if missing:
         raise ImportError(
             f"The format onnx takes {', '.join(missing)}, which is not installed: "
-            "`pip install 'sn-keras[onnx]'`."
+            "`pip install -r requirements/onnx.txt`."
         )
 
 

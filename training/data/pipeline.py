@@ -57,6 +57,8 @@ def make_dataset(
     Example:
 
     ```python
+    from training.data import load
+
     dataset = make_dataset(load("mnist5k", image_size=32), batch_size=64, seed=0)
     images, labels = next(iter(dataset))
     ```

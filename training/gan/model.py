@@ -81,13 +81,17 @@ class GAN(keras.Model):
     from training import GAN
     from training.networks import cnn
 
-    gan = GAN(cnn.generator(), cnn.discriminator(), discriminator_steps=1)
+    gan = GAN(
+        cnn.generator(width_multiplier=0.25),
+        cnn.discriminator(width_multiplier=0.25),
+        discriminator_steps=1,
+    )
     gan.compile(
         generator_optimizer=keras.optimizers.Adam(2e-4, 0.5, 0.999),
         discriminator_optimizer=keras.optimizers.Adam(2e-4, 0.5, 0.999),
         loss="hinge",
     )
-    gan.fit(images, batch_size=64, epochs=10)
+    gan.fit(images, batch_size=64, epochs=1, verbose=0)
     samples = gan.generate(16)
     ```
 

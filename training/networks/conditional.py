@@ -136,7 +136,11 @@ def interpolating(generator: keras.Model) -> keras.Model:
 
     Example:
     ```python
-    images = interpolating(generator)([latents, (cat + dog) / 2])
+    from training.networks import resnet
+
+    generator = resnet.generator((32, 32, 3), num_classes=10, width_multiplier=0.1)
+    between = np.tile((cat + dog) / 2, (64, 1))  # two rows of the unit matrix
+    images = interpolating(generator)([latents, between])
     ```
     """
     classes = {

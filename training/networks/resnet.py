@@ -93,7 +93,7 @@ def generator(
 
     Example:
     ```python
-    g = generator((32, 32, 3), num_classes=10)
+    g = generator((32, 32, 3), num_classes=10, width_multiplier=0.1)
     images = g([latents, labels])
     ```
 
@@ -163,7 +163,9 @@ def discriminator(
 
     Example:
     ```python
-    d = discriminator((32, 32, 3), num_classes=10, conditioning="projection")
+    d = discriminator(
+        (32, 32, 3), num_classes=10, conditioning="projection", width_multiplier=0.1
+    )
     logits = d([images, labels], training=True)
     ```
 

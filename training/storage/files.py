@@ -40,7 +40,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
     ```python
     with replacing("runs/a/samples/grid.png") as temporary:
-        image.save(temporary)
+        keras.utils.save_img(temporary, images[0])
     ```
     """
     path = Path(path)

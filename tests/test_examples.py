@@ -1,0 +1,43 @@
+"""Each file of examples/ runs from the command line, in small."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+PRINTS = {
+    "own_gan": "own-gan/",
+    "classifier": "Lipschitz bound: ",
+    "sn_on_jax": "after 201 steps",
+}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="each sets its own backend"
+    ),
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs(path, tmp_path):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "KERAS_BACKEND": "jax" if path.stem.endswith("jax") else "tensorflow",
+        "PYTHONWARNINGS": "",
+    }
+    process = subprocess.run(
+        [sys.executable, str(path), "--small"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert process.returncode == 0, process.stderr
+    assert PRINTS[path.stem] in process.stdout
