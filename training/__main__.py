@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from training.help_format import HelpFormatter
+from training.arguments import HelpFormatter
 
 # One line a command: its name, and what it does. Its module in `training.commands`
 # has `add_arguments(parser)` and `run(arguments)`, which returns an exit code or None.

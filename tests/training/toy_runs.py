@@ -9,7 +9,7 @@ from tests.training import toys
 from training.data import ArraySource
 from training.runs import fit as runs
 from training.runs.callbacks import finiteness
-from training.runs.fit import RunOptions
+from training.runs.options import RunOptions
 from training.runs.preset import Preset
 
 PRESET = Preset(

@@ -6,9 +6,9 @@ import argparse
 import importlib
 import sys
 
+from training.arguments import HelpFormatter
 from training.experiments import EXPERIMENTS
 from training.experiments.shared.grid import StoppedError
-from training.help_format import HelpFormatter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

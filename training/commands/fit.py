@@ -11,10 +11,9 @@ from training.gan.losses import LOSSES
 from training.networks import NETWORKS
 from training.networks.conditional import CONDITIONINGS
 from training.normalizers import NORMALIZERS
-from training.runs import fit
-from training.runs import preset as presets
-from training.runs.fit import RunOptions
-from training.runs.preset import Preset
+from training.runs import fit, paper
+from training.runs.options import RunOptions
+from training.runs.preset import SETTINGS, Preset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "data": known_names(),
             **dict.fromkeys(("network", "normalizer", "loss"), ("see below",)),
             "conditioning": ("none", *CONDITIONINGS),
-            "setting": presets.SETTINGS,
+            "setting": SETTINGS,
         },
     )
     options.add_options(parser.add_argument_group("how it is run"), RunOptions)
@@ -61,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
     preset = dataclasses.replace(
-        presets.get(arguments.preset), **options.given(arguments, Preset)
+        paper.get(arguments.preset), **options.given(arguments, Preset)
     )
     how = RunOptions(**options.given(arguments, RunOptions))
     result = fit.fit(arguments.run, preset, how)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from training.runs.preset import PRESETS, SETTINGS, Preset, get
+from training.runs import checks
+from training.runs.paper import PRESETS, get
+from training.runs.preset import SETTINGS, Preset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,5 +29,5 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _show(preset: Preset) -> None:
-    for name, value in preset.resolved().as_dict().items():
+    for name, value in checks.preset(preset).as_dict().items():
         print(f"{name:22}  {'none' if value is None else value}")

@@ -13,14 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from training import values
-
-STRATEGIES = {
-    "auto": "what the machine has: TPU, TF_CONFIG, several GPUs, or one device",
-    "one-device": "the first GPU, or the CPU",
-    "mirrored": "all GPUs (or logical CPUs) of this machine, one replica each",
-    "multi-worker": "all machines that TF_CONFIG names, which must be set",
-    "tpu": "the TPU that TPU_NAME names, or the one of this machine",
-}
+from training.devices import STRATEGIES
 
 
 def create_strategy(name: str = "auto") -> tf.distribute.Strategy:

@@ -17,6 +17,7 @@ from training.evaluation.generation import generated_batches
 from training.evaluation.scores.checks import check_count
 from training.evaluation.scores.statistics import GaussianStatistics
 from training.evaluation.streaming import FrechetDistance, InceptionScore
+from training.gan.after_step import AfterStep
 from training.storage.files import replacing, write_json
 
 
@@ -29,7 +30,7 @@ class Best:
     value: float
 
 
-class Score(keras.callbacks.Callback):
+class Score(AfterStep):
     """Scores the generator every `every` steps; keeps the best one if given a folder.
 
     Images are generated and scored batch by batch on the training device, in O(d²)
@@ -78,8 +79,7 @@ class Score(keras.callbacks.Callback):
         last_step: int | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self._every = check_count("every", every)
+        super().__init__(every, last_step)
         self._count = check_count("count", count, minimum=2)
         self._batch_size = check_count("batch_size", batch_size)
         self._extractor = extractor
@@ -87,29 +87,15 @@ class Score(keras.callbacks.Callback):
         self._folder = None if folder is None else Path(folder)
         self._writes = writes
         self._on_scores = on_scores
-        self._last_step = last_step
         self._seed = seed
-        self._seen = 0
         self.scores: dict[str, float] = {}
         self.history: dict[int, dict[str, float]] = {}
         self.best_step: int | None = None
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Notes the step that training starts from."""
-        self._seen = self.model.step
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Scores if a multiple of `every` was passed."""
-        step = self.model.step
-        due = step // self._every > self._seen // self._every
-        self._seen = step
-        if due or step == self._last_step:
+    def after(self, step: int, due: bool, logs: Any) -> None:
+        """Scores a step that is due."""
+        if due:
             self._score(step)
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Scores the last step, unless that was done."""
-        if self._last_step is None and self._seen not in self.history:
-            self._score(self._seen)
 
     def _score(self, step: int) -> None:
         scores = self._scores_of(step, self.model.generator, "")

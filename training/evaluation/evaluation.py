@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-import sn_keras
 from training.data import DataSource
 from training.evaluation.callbacks import best_generator_path, read_best
 from training.evaluation.extractors.base import FeatureExtractor
@@ -26,6 +23,7 @@ from training.evaluation.reports import Report
 from training.evaluation.scores.ms_ssim import intra_ms_ssim, scales_of
 from training.evaluation.scoring import score, score_classes
 from training.storage.folder import RunFolder
+from training.versions import versions
 
 # Images that the pairs of MS-SSIM are drawn from; 5,000 of 128 px would be 250 MB.
 SIMILARITY_IMAGES = 1000
@@ -231,14 +229,3 @@ def step_of(folder: RunFolder, weights: str = "last") -> int:
         return 0 if best is None else best.step
     steps = [int(path.stem[5:]) for path in folder.checkpoints.glob("step-*.npz")]
     return max(steps, default=0)
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of the software that scores rest on."""
-    return {
-        "sn_keras": sn_keras.__version__,
-        "keras": keras.__version__,
-        "tensorflow": tf.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }

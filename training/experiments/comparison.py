@@ -14,7 +14,7 @@ from PIL import Image
 from training.data import load
 from training.experiments.shared import methods as known
 from training.experiments.shared.timing import seconds_per_update
-from training.runs import fit
+from training.runs import checks, fit
 from training.runs.preset import Preset
 from training.storage.files import replacing, write_json
 from training.storage.folder import RunFolder
@@ -121,7 +121,7 @@ def compare(
         )
     if source is None:
         source = load(base.data, image_size=base.image_size)
-    presets = {name: known.apply(base, name).resolved() for name in methods}
+    presets = {name: checks.preset(known.apply(base, name)) for name in methods}
     folders = {}
     for name, preset in presets.items():
         say(f"{name}:")

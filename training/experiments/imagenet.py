@@ -17,20 +17,20 @@ from training.evaluation.scores.ms_ssim import WINDOW, scales_of
 from training.experiments.shared import curves, grid, methods, options, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import train_and_score
-from training.runs import preset
+from training.runs import paper
 from training.runs.callbacks.measurements import Measurement
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
 from training.storage import pictures
 from training.storage.folder import RunFolder
 
-_CONCAT = preset.get("imagenet-concat")
+_CONCAT = paper.get("imagenet-concat")
 _METHODS: dict[str, Preset] = {
     "concat-spectral": _CONCAT,
-    "concat-orthonormal": preset.get("imagenet-concat-orthonormal"),
+    "concat-orthonormal": paper.get("imagenet-concat-orthonormal"),
     "concat-layer-norm": dataclasses.replace(_CONCAT, normalizer="layer-norm"),
     "concat-none": dataclasses.replace(_CONCAT, normalizer="none"),
-    "projection-spectral": preset.get("imagenet-projection"),
+    "projection-spectral": paper.get("imagenet-projection"),
 }
 _SIMILARITY = "intra_ms_ssim"
 _SMALL_SCORE_IMAGES = 500

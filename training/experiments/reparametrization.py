@@ -16,7 +16,7 @@ from training.experiments.shared import curves, grid, methods, options, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
 from training.gan import wiring
-from training.runs import preset as presets
+from training.runs import paper
 from training.runs.callbacks.measurements import Measurement
 from training.storage.folder import RunFolder
 
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     scoring.add_options(parser.add_argument_group("how it is scored"))
     decided = (*methods.DECIDED, "network", "setting", "conditioning", "seed")
-    options.add_preset(parser, presets.get(f"cifar10-{_METHODS[0]}"), decided)
+    options.add_preset(parser, paper.get(f"cifar10-{_METHODS[0]}"), decided)
     options.add_run_options(parser, without=("inception",))
 
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     methods.check(arguments.methods, _METHODS)
     base = {
-        name: options.base_preset(arguments, presets.get(f"cifar10-{name}"))
+        name: options.base_preset(arguments, paper.get(f"cifar10-{name}"))
         for name in arguments.methods
     }
     members = [

@@ -13,7 +13,7 @@ from training.data import DataSource
 from training.experiments.shared import grid, methods, options, results
 from training.experiments.shared.grid import Member
 from training.gan.model import GAN
-from training.runs import fit
+from training.runs.build import create_gan
 from training.runs.callbacks import saving, spectra
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
@@ -70,7 +70,7 @@ def restored(folder: RunFolder, source: DataSource) -> tuple[GAN, int]:
     if checkpoint is None:
         raise ValueError(f"`run` must have a checkpoint. Received: {folder.path}")
     preset = Preset(**folder.config()["preset"])
-    gan = fit.create_gan(preset, source, RunOptions())
+    gan = create_gan(preset, source, RunOptions())
     checkpoint.restore(saving.state(gan))
     return gan, checkpoint.step
 

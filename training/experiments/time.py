@@ -11,6 +11,7 @@ import numpy as np
 from training.data import load
 from training.experiments.shared import methods, options, results
 from training.experiments.shared.timing import seconds_per_update
+from training.runs import checks
 from training.runs.preset import Preset
 
 _BASE = Preset(
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     base = options.base_preset(arguments, _BASE)
     methods.check(arguments.methods)
-    presets = {m: methods.apply(base, m).resolved() for m in arguments.methods}
+    presets = {m: checks.preset(methods.apply(base, m)) for m in arguments.methods}
     source = load(base.data, image_size=base.image_size)
     times = seconds_per_update(presets, source, arguments.rounds)
     first = times[arguments.methods[0]]

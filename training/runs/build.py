@@ -19,23 +19,16 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
     """Builds and compiles the GAN of a preset.
 
     Args:
-        preset: a resolved preset.
+        preset: a preset that was checked, with these images.
         source: gives `image_shape` and `num_classes`.
         options: gives `jit` and `steps_per_execution`.
 
     Raises:
-        ValueError: if the network doesn't take the images, labels are missing, or the
-            loss has no sense for such a discriminator.
+        ValueError: if the networks don't fit what `training.runs.checks` can't know.
     """
     network = networks.get(preset.network)
     normalizer = normalizers.get(preset.normalizer)
-    _check_bounded(preset)
     conditional = preset.conditioning is not None
-    if conditional and not source.num_classes:
-        raise ValueError(
-            f"`conditioning` {preset.conditioning!r} needs labels, and the data "
-            f"{preset.data!r} has none."
-        )
     classes = source.num_classes if conditional else None
     last_width = {}
     if preset.last_width_multiplier is not None:
@@ -80,18 +73,6 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
         jit_compile=jit[options.jit],
     )
     return gan
-
-
-def _check_bounded(preset: Preset) -> None:
-    if preset.loss != "wasserstein" or preset.gradient_penalty:
-        return
-    if not normalizers.get(preset.normalizer).bounds:
-        known = [one.name for one in normalizers.NORMALIZERS.values() if one.bounds]
-        raise ValueError(
-            "`loss` 'wasserstein' has no minimum unless D's slope is bounded: by a "
-            f"`gradient_penalty`, such as 10, or by a `normalizer` among {known}. "
-            f"Received: normalizer={preset.normalizer!r}, gradient_penalty=0"
-        )
 
 
 def _adam(preset: Preset, updates: int, **options: Any) -> keras.optimizers.Adam:

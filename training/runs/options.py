@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from training.devices import strategies
+JIT = ("auto", "on", "off")
+ON_NAN = ("stop", "rollback")
 
 
 def _option(default: Any, text: str) -> Any:
@@ -14,7 +15,10 @@ def _option(default: Any, text: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """How a preset is run: what may differ each time a run is carried on."""
+    """How a preset is run: what may differ each time a run is carried on.
+
+    `training.runs.checks.options` says what values a field may have.
+    """
 
     strategy: str = _option(
         "auto", "devices: auto, one-device, mirrored, multi-worker or tpu"
@@ -45,37 +49,3 @@ class RunOptions:
         "file of the 2015 Inception network to score by; none: a classifier that is "
         "trained on the data's labels",
     )
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            counts = isinstance(field.default, int) or (
-                field.name in ("score_every", "spectra_every") and value is not None
-            )
-            if counts and not (
-                isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            ):
-                raise ValueError(
-                    f"`{field.name}` must be an integer of 1 or more. "
-                    f"Received: {field.name}={value!r}"
-                )
-        if self.on_nan not in ("stop", "rollback"):
-            raise ValueError(
-                "`on_nan` must be 'stop' or 'rollback'. "
-                f"Received: on_nan={self.on_nan!r}"
-            )
-        if self.jit not in ("auto", "on", "off"):
-            raise ValueError(
-                f"`jit` must be 'auto', 'on' or 'off'. Received: jit={self.jit!r}"
-            )
-        file = self.inception
-        if file is not None and not (isinstance(file, str) and file):
-            raise ValueError(
-                "`inception` must be the path of a file, or None. "
-                f"Received: inception={file!r}"
-            )
-        if self.strategy not in list(strategies.STRATEGIES):
-            raise ValueError(
-                f"`strategy` must be one of {list(strategies.STRATEGIES)}. "
-                f"Received: strategy={self.strategy!r}"
-            )

@@ -17,7 +17,8 @@ from training.__main__ import COMMANDS, main
 from training.gan.losses import LOSSES
 from training.networks import NETWORKS
 from training.normalizers import NORMALIZERS
-from training.runs.preset import PRESETS, SETTINGS, Preset
+from training.runs.paper import PRESETS
+from training.runs.preset import SETTINGS, Preset
 from training.storage.files import write_json
 from training.storage.folder import RunFolder
 

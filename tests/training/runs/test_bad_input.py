@@ -21,9 +21,10 @@ from training.__main__ import main
 from training.data import ArraySource, make_dataset
 from training.devices.launch import launch
 from training.normalizers import NORMALIZERS
-from training.runs import fit
-from training.runs.fit import RunOptions
-from training.runs.preset import PRESETS, SETTINGS, Preset
+from training.runs import checks, fit
+from training.runs.options import RunOptions
+from training.runs.paper import PRESETS
+from training.runs.preset import SETTINGS, Preset
 
 FEW = {
     "deadline": None,
@@ -287,7 +288,7 @@ PRESET_FIELDS = {
 def test_fields_of_presets(data):
     name = data.draw(st.sampled_from(sorted(PRESET_FIELDS)))
     value = data.draw(PRESET_FIELDS[name], label=name)
-    fails(name, lambda: Preset("bad", "", **{name: value}).resolved())
+    fails(name, lambda: checks.preset(Preset("bad", "", **{name: value})))
 
 
 OPTION_FIELDS = {
@@ -310,7 +311,7 @@ OPTION_FIELDS = {
 def test_fields_of_run_options(data):
     name = data.draw(st.sampled_from(sorted(OPTION_FIELDS)))
     value = data.draw(OPTION_FIELDS[name], label=name)
-    fails(name, lambda: RunOptions(**{name: value}))
+    fails(name, lambda: checks.options(RunOptions(**{name: value}), 7))
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from PIL import Image
 from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
 from training.data import ArraySource, make_dataset
 from training.runs import advice
-from training.runs import fit as runs
+from training.runs.build import create_gan
 from training.runs.callbacks import finiteness
-from training.runs.fit import RunOptions
+from training.runs.options import RunOptions
 from training.storage import tensorboard
 from training.storage.checkpoints import Checkpoints
 from training.storage.differences import differences
@@ -294,19 +294,12 @@ def test_data_that_end_early_end_the_run_which_carries_on(
 
 
 def test_a_weight_that_is_not_finite_is_never_saved(source):
-    gan = runs.create_gan(PRESET.resolved(), source, OPTIONS)
+    gan = create_gan(PRESET.resolved(), source, OPTIONS)
     finiteness.check_finite(gan, 5)
     kernel = gan.discriminator.trainable_variables[0]
     kernel.assign(np.full(kernel.shape, np.inf))
     with pytest.raises(finiteness.NonFiniteError, match="conv.*at step 5"):
         finiteness.check_finite(gan, 5)
-
-
-def test_labels_are_needed_for_a_conditional_model():
-    unlabelled = ArraySource(np.zeros((21, 4, 4, 1), np.uint8))
-    preset = dataclasses.replace(PRESET, conditioning="projection").resolved()
-    with pytest.raises(ValueError, match="'projection' needs labels"):
-        runs.create_gan(preset, unlabelled, OPTIONS)
 
 
 def test_truncated_event_files_lose_later_steps_and_broken_ends(tmp_path):
@@ -358,17 +351,3 @@ def test_the_precision_that_suits_the_processor_is_offered(
     said = advice.precision(dataclasses.replace(PRESET, precision=precision))
     assert (said is None) == (option is None)
     assert said is None or option in said
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"keep": 0}, "`keep`"),
-        ({"log_every": 1.5}, "`log_every`"),
-        ({"jit": "maybe"}, "`jit`"),
-        ({"strategy": "cluster"}, "`strategy`"),
-    ],
-)
-def test_options_out_of_range(options, message):
-    with pytest.raises(ValueError, match=message):
-        RunOptions(**options)

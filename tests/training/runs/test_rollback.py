@@ -92,7 +92,7 @@ class FakeScore(keras.callbacks.Callback):
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path, source, monkeypatch):
-    monkeypatch.setattr(loop.HeldRun, "_score", lambda *_: FakeScore())
+    monkeypatch.setattr(loop, "_score", lambda *_: FakeScore())
     options = dataclasses.replace(OPTIONS, keep=1, score_every=2)
     fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=6), options)
     checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.data import DataSource, load
-from training.runs import fit
+from training.runs import checks, fit
 from training.runs.callbacks.finiteness import NonFiniteError
 from training.runs.callbacks.measurements import Measurement
 from training.runs.options import RunOptions
@@ -129,7 +129,7 @@ def train(
         ValueError: if a member is out of its range (before anything is written) or its
             folder belongs to something else.
     """
-    presets = [member.preset.resolved() for member in members]
+    presets = [checks.preset(member.preset) for member in members]
     names = [member.name for member in members]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.evaluation.evaluation import versions
 from training.runs.preset import Preset
 from training.storage.files import replacing, write_json
+from training.versions import versions
 
 Row = Mapping[str, Any]
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from training.data import make_dataset
-from training.runs import fit
+from training.runs.build import create_gan
+from training.runs.options import RunOptions
 from training.runs.preset import Preset
 
 
@@ -23,7 +24,7 @@ def seconds_per_update(
     while slows them all, and ratios within a round hardly feel it.
 
     Args:
-        presets: resolved presets by name.
+        presets: checked presets by name.
         source: the images of all of them.
         rounds: timed updates a preset, 1 or more.
 
@@ -37,7 +38,7 @@ def seconds_per_update(
         raise ValueError(f"`rounds` must be 1 or more. Received: rounds={rounds}")
     steps = {}
     for name, preset in presets.items():
-        gan = fit.create_gan(preset, source, fit.RunOptions())
+        gan = create_gan(preset, source, RunOptions())
         size = preset.batch_size * gan.discriminator_steps
         element = next(iter(make_dataset(source, batch_size=size, seed=preset.seed)))
         batch = element if isinstance(element, tuple) else (element,)

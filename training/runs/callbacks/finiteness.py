@@ -11,7 +11,7 @@ import numpy as np
 
 from sn_keras import SpectralNormalization
 from training import keras_private
-from training.runs.callbacks.after_step import AfterStep, numbers
+from training.gan.after_step import AfterStep, numbers
 
 
 class NonFiniteError(RuntimeError):

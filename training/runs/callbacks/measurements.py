@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from training.runs.callbacks.after_step import AfterStep
+from training import values
+from training.gan.after_step import AfterStep
 from training.storage.folder import RunFolder
 from training.storage.tensorboard import Events
 
@@ -26,15 +27,7 @@ class Measurement:
     of: Callable[[Any], Mapping[str, float]]
 
     def __post_init__(self) -> None:
-        if (
-            not isinstance(self.every, int)
-            or isinstance(self.every, bool)
-            or self.every < 1
-        ):
-            raise ValueError(
-                "`every` must be an integer of 1 or more. "
-                f"Received: every={self.every!r}"
-            )
+        values.integer("every", self.every)
 
 
 class Measure(AfterStep):
@@ -62,6 +55,6 @@ class Measure(AfterStep):
     def after(self, step: int, due: bool, logs: Any) -> None:
         if not due:
             return
-        values = dict(self._measurement.of(self.model))
-        self._folder.append_metrics({"step": step, **values})
-        self._events.scalars(step, values)
+        found = dict(self._measurement.of(self.model))
+        self._folder.append_metrics({"step": step, **found})
+        self._events.scalars(step, found)

@@ -12,11 +12,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sn_keras import singular_values
+from training.gan.after_step import AfterStep
 from training.storage.files import replacing
 from training.storage.tensorboard import Events
 
 
-class Spectra(keras.callbacks.Callback):
+class Spectra(AfterStep):
     """Writes exact spectra of all of D's kernels to TensorBoard and as pictures.
 
     At every `every`-th step and at the last, by singular value decomposition of the
@@ -33,12 +34,11 @@ class Spectra(keras.callbacks.Callback):
             written again, as after a crash, the numbers are replaced.
         every: steps (G updates) between two, 1 or more.
         events: TensorBoard's files, or None for pictures alone.
-        last_step: has spectra in any case; None: the step at which `fit` ends. A run
-            that is stopped and carried on knows its last step, and has no other ones
-            than a run that was never stopped.
+        last_step: has spectra in any case; None: the step at which `fit` ends.
 
     Raises:
-        ValueError: if `every` is below 1.
+        TypeError: if `every` is no integer.
+        ValueError: if it is below 1.
     """
 
     def __init__(
@@ -48,31 +48,14 @@ class Spectra(keras.callbacks.Callback):
         events: Events | None = None,
         last_step: int | None = None,
     ):
-        super().__init__()
-        if every < 1:
-            raise ValueError(f"`every` must be 1 or more. Received: every={every}")
+        super().__init__(every, last_step)
         self._folder = Path(folder)
-        self._every = every
         self._events = events
-        self._last_step = last_step
-        self._seen = 0
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Counts from the step that the model has."""
-        self._seen = self.model.step
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Writes if a multiple of `every` was passed since the last call."""
-        step = self.model.step
-        due = step // self._every > self._seen // self._every
-        if due or step == self._last_step:
+    def after(self, step: int, due: bool, logs: Any) -> None:
+        """Writes a step that is due."""
+        if due:
             self.write(step)
-        self._seen = step
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Writes the last step, unless it was just written."""
-        if self._last_step is None and self.model.step % self._every:
-            self.write(self.model.step)
 
     def write(self, step: int) -> None:
         """Writes the spectra of the model as it is."""

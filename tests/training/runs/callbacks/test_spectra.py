@@ -98,5 +98,5 @@ def test_layers_of_one_name_keep_their_paths():
 
 
 def test_a_period_below_one_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="`every` must be 1 or more. Received"):
+    with pytest.raises(ValueError, match="`every` must be an integer of 1 or more"):
         Spectra(tmp_path, every=0)

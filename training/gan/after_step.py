@@ -1,4 +1,4 @@
-"""Callbacks that look at a run after a step."""
+"""Callbacks that look at a GAN after a step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
+
+from training import values
 
 
 class AfterStep(keras.callbacks.Callback):
@@ -15,15 +17,22 @@ class AfterStep(keras.callbacks.Callback):
     passed a multiple of `every` since the last one.
 
     Args:
-        every: steps between two that are due.
-        last_step: is due in any case.
+        every: steps between two that are due, 1 or more.
+        last_step: is due in any case. None: the step at which `fit` ends is; a run that
+            is stopped and carried on knows its last step, and has no other ones that
+            are due than a run that was never stopped.
+
+    Raises:
+        TypeError: if `every` is no integer.
+        ValueError: if it is below 1.
     """
 
-    def __init__(self, every: int, last_step: int):
+    def __init__(self, every: int, last_step: int | None = None):
         super().__init__()
-        self._every = every
+        self._every = values.integer("every", every)
         self._last_step = last_step
         self._seen = 0
+        self._done = True
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Counts from the step that the model has."""
@@ -34,7 +43,14 @@ class AfterStep(keras.callbacks.Callback):
         step = self.model.step
         due = step // self._every > self._seen // self._every or step == self._last_step
         self._seen = step
+        self._done = due
         self.after(step, due, logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Calls `after` for the step at which `fit` ended, unless it was due."""
+        if self._last_step is None and not self._done:
+            self._done = True
+            self.after(self._seen, True, logs)
 
     def after(self, step: int, due: bool, logs: Any) -> None:
         """Does what is to be done after a step."""

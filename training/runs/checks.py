@@ -1,0 +1,197 @@
+"""All that a run refuses, in one place, before data, folders or devices are touched.
+
+Nothing here imports TensorFlow or Keras: a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from training import networks, normalizers, values
+from training.data import known_names
+from training.devices import STRATEGIES
+from training.gan.losses import LOSSES
+from training.networks.conditional import CONDITIONINGS
+from training.runs.options import JIT, ON_NAN, RunOptions
+from training.runs.preset import PRECISIONS, Preset
+
+
+def preset(given: Any) -> Preset:
+    """Returns a preset with its setting's numbers, all of them plain and in range.
+
+    Raises:
+        TypeError: if it is no `Preset`, or a field is of another kind.
+        ValueError: if a field is out of its range, names nothing, or has no sense
+            together with another one.
+    """
+    if not isinstance(given, Preset):
+        raise TypeError(values.message("preset", "a Preset", given))
+    full = given.resolved()
+    checked = dataclasses.replace(
+        full,
+        **_fields(
+            full,
+            values.integer,
+            ["image_size", "latent_dim", "batch_size", "discriminator_steps", "steps"],
+            optional=["generator_batch_size"],
+        ),
+        **_fields(full, values.number, ["learning_rate"], above=0, maximum=10),
+        **_fields(
+            full,
+            values.number,
+            ["width_multiplier"],
+            optional=["last_width_multiplier"],
+            above=0,
+            maximum=64,
+        ),
+        **_fields(full, values.number, ["beta_1", "beta_2", "ema"], minimum=0, below=1),
+        **_fields(full, values.number, ["gradient_penalty"], minimum=0),
+        **_fields(full, values.integer, ["seed"], minimum=0, maximum=2**31 - 1),
+        **_fields(full, values.integer, ["decay_steps"], minimum=0),
+        **_fields(full, values.boolean, ["synchronized"]),
+    )
+    for name, known in (
+        ("network", networks.NETWORKS),
+        ("normalizer", normalizers.NORMALIZERS),
+        ("loss", LOSSES),
+        ("precision", PRECISIONS),
+    ):
+        values.name(name, getattr(checked, name), known)
+    if checked.conditioning is not None:
+        values.name("conditioning", checked.conditioning, CONDITIONINGS)
+    if not isinstance(checked.data, str):
+        raise TypeError(values.message("data", "a name or a path", checked.data))
+    _check_together(checked)
+    return checked
+
+
+def options(given: Any, steps: int) -> RunOptions:
+    """Returns options whose numbers are plain and in range.
+
+    Args:
+        given: `RunOptions`, or None for the defaults.
+        steps: the run's last step.
+
+    Raises:
+        TypeError: if it is another thing, or an option of another kind.
+        ValueError: if an option is out of its range, or names nothing.
+    """
+    if given is None:
+        given = RunOptions()
+    if not isinstance(given, RunOptions):
+        raise TypeError(values.message("options", "RunOptions or None", given))
+    checked = dataclasses.replace(
+        given,
+        **_fields(
+            given,
+            values.integer,
+            [
+                "steps_per_execution",
+                "log_every",
+                "sample_every",
+                "samples",
+                "checkpoint_every",
+                "keep",
+                "score_images",
+            ],
+            optional=["spectra_every", "score_every"],
+        ),
+    )
+    values.name("strategy", checked.strategy, STRATEGIES)
+    values.name("jit", checked.jit, JIT)
+    values.name("on_nan", checked.on_nan, ON_NAN)
+    if checked.inception is not None:
+        file = values.path("inception", checked.inception)
+        if checked.score_every is not None and not file.exists():
+            raise ValueError(
+                values.message("inception", "a file that exists", checked.inception)
+            )
+    if steps % checked.steps_per_execution:
+        # Keras rounds up: the run would end with steps that nobody asked for.
+        raise ValueError(
+            f"`steps_per_execution` must divide `steps`, {steps}. "
+            f"Received: steps_per_execution={checked.steps_per_execution}"
+        )
+    return checked
+
+
+def data(name: str) -> None:
+    """Raises a ValueError if `name` is neither known nor a folder that is there."""
+    kind, _, rest = name.partition(":")
+    marked = kind in ("idx", "folder") and rest
+    if kind == "tfds" or (name in known_names() and not marked):
+        return
+    folder = rest if marked else name
+    if folder and "\0" not in folder and Path(folder).expanduser().is_dir():
+        return
+    if marked or "/" in name:
+        raise ValueError(values.message("data", "a folder that exists", name))
+    try:
+        values.name("data", name, known_names())
+    except ValueError as error:
+        raise ValueError(f"{error} There is no folder of that name either.") from None
+
+
+def images(preset: Preset, options: RunOptions, source: Any) -> None:
+    """Raises a ValueError if a run can't be one on these images.
+
+    Args:
+        preset: a checked preset.
+        options: checked options.
+        source: gives `image_shape` and `num_classes`.
+    """
+    if preset.conditioning is not None and not source.num_classes:
+        raise ValueError(
+            f"`conditioning` {preset.conditioning!r} needs labels, and the data "
+            f"{preset.data!r} has none. Received: conditioning={preset.conditioning!r}"
+        )
+    scored = options.score_every is not None and options.inception is None
+    if scored and not source.num_classes:
+        raise ValueError(
+            "`score_every` needs labels, on which a classifier is trained, or the "
+            f"file of `inception`. Received: score_every={options.score_every} and "
+            "images without labels"
+        )
+    networks.get(preset.network).check(tuple(source.image_shape))
+
+
+def _check_together(preset: Preset) -> None:
+    """Raises a ValueError for fields that are right one by one and not together."""
+    if preset.decay_steps > preset.steps:
+        wanted = f"between 0 and `steps` ({preset.steps})"
+        raise ValueError(values.message("decay_steps", wanted, preset.decay_steps))
+    network = networks.get(preset.network)
+    try:
+        # Of what number of channels, the images say.
+        network.check((preset.image_size, preset.image_size, 3))
+    except ValueError:
+        wanted = f"what the network {network.name!r} takes: {network.image_sizes}"
+        raise ValueError(
+            values.message("image_size", wanted, preset.image_size)
+        ) from None
+    bounded = normalizers.get(preset.normalizer).bounds or preset.gradient_penalty
+    if preset.loss == "wasserstein" and not bounded:
+        known = [one.name for one in normalizers.NORMALIZERS.values() if one.bounds]
+        raise ValueError(
+            "`loss` 'wasserstein' has no minimum unless D's slope is bounded: by a "
+            f"`gradient_penalty`, such as 10, or by a `normalizer` among {known}. "
+            f"Received: normalizer={preset.normalizer!r}, gradient_penalty=0"
+        )
+
+
+def _fields(
+    of: Any,
+    check: Any,
+    names: Iterable[str],
+    optional: Iterable[str] = (),
+    **limits: Any,
+) -> dict[str, Any]:
+    """Returns fields as `check` returns them; those that are optional may be None."""
+    checked = {name: check(name, getattr(of, name), **limits) for name in names}
+    for name in optional:
+        value = getattr(of, name)
+        checked[name] = None if value is None else check(name, value, **limits)
+    return checked
