@@ -6,24 +6,21 @@ averages; TensorFlow has one kernel for all of it.
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from training import keras_private
+from training.fast.form import Form
 
 
-def use(optimizer: keras.optimizers.Optimizer) -> None:
-    """Lets an optimizer update each weight by one kernel, if it is plain Adam.
-
-    Args:
-        optimizer: gets another `update_step`, and nothing else.
-    """
+def form(optimizer: keras.optimizers.Optimizer) -> Form | None:
+    """Returns an update of each weight by one kernel, for plain Adam alone."""
     # By its very type: a subclass, such as AdamW's, may compute something else.
     if type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
-        optimizer.update_step = types.MethodType(_update_step, optimizer)
+        return Form(optimizer, "update_step", _update_step)
+    return None
 
 
 def _update_step(

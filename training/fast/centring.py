@@ -9,29 +9,31 @@ Centred inputs have the mean zero whatever the weights do, so nothing is lacking
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 import keras
 from keras import ops
 
 from training import keras_private
+from training.fast.form import Form
 
 
-def use(network: keras.Model) -> None:
-    """Lets the layer and group norms of a network centre their inputs.
+def forms(network: keras.Model) -> list[Form]:
+    """Returns a `call` that centres inputs for each layer and group norm of a network.
 
     Args:
-        network: a built network. The layers get another `call`, and nothing else.
+        network: a built network.
     """
+    found = []
     for layer in keras_private.flatten_layers(network):
         # By its very type: a subclass may compute something else.
         kind = type(layer)
         if kind is keras.layers.GroupNormalization:
-            layer.call = types.MethodType(_group_norm, layer)
+            found.append(Form(layer, "call", _group_norm))
         # With `rms_scaling` the result depends on the mean.
         elif kind is keras.layers.LayerNormalization and not layer.rms_scaling:
-            layer.call = types.MethodType(_layer_norm, layer)
+            found.append(Form(layer, "call", _layer_norm))
+    return found
 
 
 def _layer_norm(layer: keras.layers.LayerNormalization, inputs: Any) -> Any:

@@ -7,33 +7,34 @@ images and the gradient by the output, and the processor's kernel for that is fa
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from training.fast.form import Form
+
 # Above 4×4, the processor's own kernel is as fast.
 _FEW_POSITIONS = 16
 
 
-def use(layer: keras.layers.Layer) -> None:
-    """Lets a convolution compute its kernel's gradient this way, where it is faster.
+def form(layer: keras.layers.Layer) -> Form | None:
+    """Returns a convolution with that gradient, where it is faster.
 
     That is on a CPU, in bfloat16, where the smaller side has 16 positions or fewer.
 
     Args:
-        layer: a built layer. It gets another `call` or `convolution_op`, and nothing
-            else.
+        layer: a built layer.
     """
     devices = {device.device_type for device in tf.config.list_physical_devices()}
     if devices & {"GPU", "TPU"}:
-        return
+        return None
     # By its very type: a subclass may compute something else.
     if type(layer) is keras.layers.Conv2D and _is_plain_bfloat16(layer):
-        layer.convolution_op = types.MethodType(_convolution, layer)
-    elif type(layer) is keras.layers.Conv2DTranspose and _is_plain_bfloat16(layer):
-        layer.call = types.MethodType(_transposed_convolution, layer)
+        return Form(layer, "convolution_op", _convolution)
+    if type(layer) is keras.layers.Conv2DTranspose and _is_plain_bfloat16(layer):
+        return Form(layer, "call", _transposed_convolution)
+    return None
 
 
 def _is_plain_bfloat16(layer: keras.layers.Layer) -> bool:

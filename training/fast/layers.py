@@ -9,29 +9,31 @@
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from training.fast.form import Form
 
 _FUSED_DTYPES = ("float16", "bfloat16", "float32")
 # cuDNN takes no smaller one.
 _LEAST_EPSILON = 1e-5
 
 
-def use(layer: keras.layers.Layer) -> None:
-    """Lets a layer run by a fused kernel if there is one.
+def form(layer: keras.layers.Layer) -> Form | None:
+    """Returns a layer's call by a fused kernel, if there is one.
 
     Args:
-        layer: a built layer. It gets another `call`, and nothing else.
+        layer: a built layer.
     """
     # By its very type: a subclass may compute something else.
     kind = type(layer)
     if kind is keras.layers.BatchNormalization and _can_be_fused(layer):
-        layer.call = types.MethodType(_batch_norm, layer)
-    elif kind is keras.layers.LeakyReLU and layer.negative_slope > 0:
-        layer.call = types.MethodType(_leaky_relu, layer)
+        return Form(layer, "call", _batch_norm)
+    if kind is keras.layers.LeakyReLU and layer.negative_slope > 0:
+        return Form(layer, "call", _leaky_relu)
+    return None
 
 
 def _can_be_fused(layer: keras.layers.BatchNormalization) -> bool:

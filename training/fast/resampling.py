@@ -13,12 +13,13 @@ These are the blocks of the paper's residual networks.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from training.fast.form import Form
 
 # Upsampled images bear what they were made of, and a convolution's outputs bear what
 # makes their averages: whichever layer takes them up may then leave the detour. In a
@@ -27,25 +28,26 @@ _SOURCE = "_sn_keras_upsampled_from"
 _AVERAGES = "_sn_keras_averages"
 
 
-def use(layer: keras.layers.Layer) -> None:
-    """Lets a layer do so with the layers before and after it.
+def form(layer: keras.layers.Layer) -> Form | None:
+    """Returns a layer's call that does so with the layers before and after it.
 
     That is on a CPU, in graphs, and where all sizes are known.
 
     Args:
-        layer: a built layer. It gets another `call`, and nothing else.
+        layer: a built layer.
     """
     devices = {device.device_type for device in tf.config.list_physical_devices()}
     if devices & {"GPU", "TPU"}:
-        return
+        return None
     # By its very type: a subclass may compute something else.
     kind = type(layer)
     if kind is keras.layers.UpSampling2D and _doubles(layer):
-        layer.call = types.MethodType(_upsample, layer)
-    elif kind is keras.layers.AveragePooling2D and _halves(layer):
-        layer.call = types.MethodType(_average, layer)
-    elif kind is keras.layers.Conv2D and _keeps_resolution(layer):
-        layer.call = types.MethodType(_convolve, layer)
+        return Form(layer, "call", _upsample)
+    if kind is keras.layers.AveragePooling2D and _halves(layer):
+        return Form(layer, "call", _average)
+    if kind is keras.layers.Conv2D and _keeps_resolution(layer):
+        return Form(layer, "call", _convolve)
+    return None
 
 
 def _doubles(layer: keras.layers.UpSampling2D) -> bool:

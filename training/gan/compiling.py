@@ -32,6 +32,7 @@ class Arguments:
     gradient_penalty: Any
     classifier_weights: Any
     augmentation: Any
+    fast: Any
     run_eagerly: Any
     steps_per_execution: Any
     jit_compile: Any
@@ -50,6 +51,7 @@ class Arguments:
         if self.augmentation is not None and not callable(self.augmentation):
             wanted = "None or a function of images and a `draws.At`"
             raise TypeError(values.message("augmentation", wanted, self.augmentation))
+        self.fast = values.boolean("fast", self.fast)
         self.run_eagerly = values.boolean("run_eagerly", self.run_eagerly)
         self.steps_per_execution = values.integer(
             "steps_per_execution", self.steps_per_execution

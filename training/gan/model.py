@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import fast, keras_private, values
+from training import keras_private, values
 from training.devices import strategies
-from training.fast import centring
+from training.fast import form
 from training.gan import compiling, draws, wiring
 from training.gan import inputs as batches
 from training.gan.gradient_penalty import GradientPenalty
@@ -99,6 +99,9 @@ class GAN(keras.Model):
     the order of updates of the authors' code.
     """
 
+    # Keras' own; in no annotation of Keras.
+    train_function: Any
+
     def __init__(
         self,
         generator: keras.Model,
@@ -144,6 +147,7 @@ class GAN(keras.Model):
         gradient_penalty: float | GradientPenalty | None = None,
         classifier_weights: tuple[float, float] = (1.0, 0.1),
         augmentation: Callable[[tf.Tensor, draws.At], tf.Tensor] | None = None,
+        fast: bool = True,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
@@ -161,6 +165,10 @@ class GAN(keras.Model):
             augmentation: a function of images and a `draws.At` that D sees all images
                 through, real and generated, in both updates; see `Step.augment`.
                 Defaults to None.
+            fast: whether steps run by the faster forms of `training.fast`: for the
+                time of a step, and then alone, `call` of the networks' own Keras
+                layers and Adam's update are other functions, which give the same
+                results to rounding.
             run_eagerly: as in `keras.Model.compile`.
             steps_per_execution: as in `keras.Model.compile`.
             jit_compile: whether to compile the step by XLA. Defaults to `"auto"`:
@@ -178,6 +186,7 @@ class GAN(keras.Model):
             gradient_penalty=gradient_penalty,
             classifier_weights=classifier_weights,
             augmentation=augmentation,
+            fast=fast,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
@@ -215,10 +224,6 @@ class GAN(keras.Model):
         self.discriminator_optimizer = chosen.discriminator_optimizer
         self.adversarial_loss = chosen.loss
         self.gradient_penalty = chosen.gradient_penalty
-        fast.use(self.generator, self.generator_optimizer)
-        fast.use(self.discriminator, self.discriminator_optimizer)
-        if self.gradient_penalty is not None:
-            centring.use(self.discriminator)
         # Weights of an optimizer that isn't built are passed over when a file is read.
         with self.distribute_strategy.scope():
             self.generator_optimizer.build(self.generator.trainable_variables)
@@ -362,6 +367,25 @@ class GAN(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """The trackers of the two losses."""
         return [self._generator_loss_tracker, self._discriminator_loss_tracker]
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes what runs a step, in which layers run by the forms of `training.fast`.
+
+        They are placed here and not in `train_step`, which replicas run in threads.
+        """
+        made: Any = self.train_function
+        super().make_train_function(force)
+        plain: Any = self.train_function
+        if plain is made:
+            return
+
+        forms = self._step.forms(self._arguments.fast)
+
+        def train_function(iterator: Any) -> Any:
+            with form.placed(forms):
+                return plain(iterator)
+
+        self.train_function = train_function
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Runs one update of G and `discriminator_steps` of D."""

@@ -10,6 +10,9 @@ import keras
 import tensorflow as tf
 
 from training import keras_private
+from training.fast import forms as faster
+from training.fast.centring import forms as centred
+from training.fast.form import Form
 from training.gan import draws, wiring
 from training.gan.gradient_penalty import GradientPenalty
 from training.gan.losses import AdversarialLoss
@@ -112,6 +115,21 @@ class Step:
             for i in range(steps)
         ]
         return generator_loss, discriminator_losses
+
+    def forms(self, fast: bool) -> list[Form]:
+        """Returns what layers and optimizers run by in a step.
+
+        Args:
+            fast: whether by the faster forms, too, which a step does without.
+        """
+        networks = (
+            (self.generator, self.generator_optimizer),
+            (self.discriminator, self.discriminator_optimizer),
+        )
+        found = [] if self.gradient_penalty is None else centred(self.discriminator)
+        for network, optimizer in networks if fast else ():
+            found += faster(network, optimizer)
+        return found
 
     def update_generator(self, at: draws.At, batch: int) -> tf.Tensor:
         """Updates G once, and returns its loss.

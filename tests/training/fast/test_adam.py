@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.replicas import two_replicas
+from tests.training.fast.place import place
 from training.fast import adam
 
 RNG = np.random.default_rng(0)
@@ -17,7 +18,7 @@ def trained(fast, gradients, **options):
         keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.5), 0.5, 0.9, **options
     )
     if fast:
-        adam.use(optimizer)
+        place(adam.form(optimizer))
         assert "update_step" in vars(optimizer)
     variable = keras.Variable(np.ones((3, 4), "float32"))
     optimizer.build([variable])
@@ -57,7 +58,7 @@ def test_on_every_replica():
         variable = keras.Variable(np.ones((2, 2), "float32"))
         optimizer = keras.optimizers.Adam(0.1)
         optimizer.build([variable])
-    adam.use(optimizer)
+    place(adam.form(optimizer))
     gradient = tf.constant(RNG.normal(size=(2, 2)).astype("float32"))
 
     @tf.function
@@ -73,7 +74,7 @@ def test_on_every_replica():
 def test_the_rows_of_an_embedding():
     rows = tf.IndexedSlices(tf.ones((1, 4)), tf.constant([1]), tf.constant([3, 4]))
     optimizer = keras.optimizers.Adam(0.1)
-    adam.use(optimizer)
+    place(adam.form(optimizer))
     variable = keras.Variable(np.ones((3, 4), "float32"))
     optimizer.build([variable])
     optimizer.apply([rows], [variable])
@@ -90,5 +91,5 @@ def test_the_rows_of_an_embedding():
     ids=lambda optimizer: optimizer.name,
 )
 def test_others_stay(optimizer):
-    adam.use(optimizer)
+    place(adam.form(optimizer))
     assert "update_step" not in vars(optimizer)

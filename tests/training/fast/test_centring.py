@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from tests.training.fast.place import place
 from training.fast import centring
 
 NORMS = {
@@ -44,7 +45,7 @@ def test_second_derivatives_are_those_of_finite_differences(norm):
     model, x = network(norm), images()
     kernel = model.layers[1].kernel
     plain = model(x).numpy()
-    centring.use(model)
+    place(*centring.forms(model))
     np.testing.assert_allclose(model(x), plain, rtol=1e-10, atol=1e-12)
     with tf.GradientTape() as tape:
         value = steepness(model, x)
@@ -62,7 +63,7 @@ def test_second_derivatives_are_those_of_finite_differences(norm):
 def test_bfloat16_networks_keep_their_dtypes_and_values():
     model, x = network("group", "mixed_bfloat16"), images("bfloat16")
     plain = model(x)
-    centring.use(model)
+    place(*centring.forms(model))
     again = model(x)
     assert again.dtype == plain.dtype == tf.bfloat16
     np.testing.assert_allclose(
@@ -74,5 +75,5 @@ def test_a_norm_that_depends_on_the_mean_is_left_alone():
     with pytest.warns(UserWarning, match="rms_scaling"):
         layer = layers.LayerNormalization(rms_scaling=True)
     model = keras.Sequential([keras.Input((4,)), layer])
-    centring.use(model)
+    place(*centring.forms(model))
     assert "call" not in vars(layer)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.training.fast.place import place
 from training.fast import convolutions
 
 RNG = np.random.default_rng(0)
@@ -66,7 +67,7 @@ def test_a_layer_in_bfloat16(kind, shape, padding, use_bias):
     for layer in (fast, plain, exact):
         layer.build((None, *shape))
         layer.set_weights(fast.get_weights())
-    convolutions.use(fast)
+    place(convolutions.form(fast))
     assert {"call", "convolution_op"} & set(vars(fast))
     inputs = RNG.normal(size=(6, *shape)).astype("float32")
     outputs = exact(inputs)
@@ -90,7 +91,7 @@ def test_a_penalty_on_the_gradient_by_the_images():
     for one in (layer, exact):
         one.build((None, 4, 4, 2))
     exact.set_weights(layer.get_weights())
-    convolutions.use(layer)
+    place(convolutions.form(layer))
     images = tf.constant(RNG.normal(size=(5, 4, 4, 2)), tf.float32)
 
     def by_kernel(one):
@@ -121,7 +122,7 @@ def test_a_penalty_on_the_gradient_by_the_images():
     ids=lambda layer: layer.name,
 )
 def test_others_stay(layer):
-    convolutions.use(layer)
+    place(convolutions.form(layer))
     assert not {"call", "convolution_op"} & set(vars(layer))
 
 
@@ -131,7 +132,7 @@ def test_many_positions_run_as_in_keras():
     plain = keras.layers.Conv2D.from_config(layer.get_config())
     plain.build((None, 8, 8, 2))
     plain.set_weights(layer.get_weights())
-    convolutions.use(layer)
+    place(convolutions.form(layer))
     images = RNG.normal(size=(2, 8, 8, 2)).astype("float32")
     weights = RNG.normal(size=(2, 8, 8, 4)).astype("float32")
     for got, wanted in zip(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.fast.place import place
 from training.fast import layers as fast_layers
 
 RNG = np.random.default_rng(0)
@@ -13,7 +14,7 @@ RNG = np.random.default_rng(0)
 def model(*layers, shape=(4, 6, 3)):
     built = keras.Sequential([keras.Input(shape), *layers])
     for layer in built.layers:
-        fast_layers.use(layer)
+        place(fast_layers.form(layer))
     return built
 
 

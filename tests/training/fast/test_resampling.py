@@ -7,6 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 from sn_keras import SpectralNormalization
+from tests.training.fast.place import place
+from training import keras_private
 from training.fast import resampling
 
 RNG = np.random.default_rng(0)
@@ -42,8 +44,8 @@ def pair(build, wrap, **options):
     """Returns two models with the same weights; the first runs by the faster forms."""
     fast, plain = build(wrap, **options), build(wrap, **options)
     plain.set_weights(fast.get_weights())
-    for layer in fast._flatten_layers():
-        resampling.use(layer)
+    for layer in keras_private.flatten_layers(fast):
+        place(resampling.form(layer))
     return fast, plain
 
 
@@ -152,8 +154,8 @@ def test_other_resamplings_run_as_before():
     model = keras.Model(inputs, x)
     images = RNG.normal(size=(2, 5, 7, 3)).astype("float32")
     wanted = tf.function(model)(images).numpy()
-    for layer in model._flatten_layers():
-        resampling.use(layer)
+    for layer in keras_private.flatten_layers(model):
+        place(resampling.form(layer))
     np.testing.assert_array_equal(tf.function(model)(images), wanted)
 
 
@@ -164,8 +166,8 @@ def test_a_tensor_in_the_middle_is_still_what_it_was():
     model = keras.Model(inputs, [large, features, layers.AveragePooling2D(2)(features)])
     images = RNG.normal(size=(2, 4, 4, 3)).astype("float32")
     wanted = [x.numpy() for x in tf.function(model)(images)]
-    for layer in model._flatten_layers():
-        resampling.use(layer)
+    for layer in keras_private.flatten_layers(model):
+        place(resampling.form(layer))
     for got in (tf.function(model)(images), model(images)):
         for a, b in zip(got, wanted, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5)

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from training import GAN, fast
+from training import GAN, keras_private
+from training.fast import layers
+from training.fast.form import placed
 from training.networks import cnn, resnet
 from training.normalizers import NORMALIZERS
 
@@ -30,16 +32,14 @@ def set_policy():
         (resnet, "none", 20, 1e-6, {"loss": "wasserstein", "gradient_penalty": 10.0}),
     ],
 )
-def test_the_same_weights(
-    monkeypatch, set_policy, network, normalizer, steps, rate, options
-):
+def test_the_same_weights(set_policy, network, normalizer, steps, rate, options):
     # So deep a network makes of float32's rounding a difference of 1e-4 in 20 steps.
     policy, tolerance = {cnn: ("float32", 5e-6), resnet: ("float64", 1e-9)}[network]
     set_policy(policy)
     side = {cnn: 28, resnet: 32}[network]
     images = IMAGES[:, :side, :side]
 
-    def compiled():
+    def compiled(fast):
         keras.utils.set_random_seed(0)
         size = {"image_shape": images.shape[1:], "width_multiplier": 1 / 16}
         gan = GAN(
@@ -49,15 +49,12 @@ def test_the_same_weights(
             discriminator_steps=1,
         )
         # By gradient descent: Adam divides by gradients that are rounding alone.
-        gan.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate), **options)
+        gan.compile(
+            keras.optimizers.SGD(rate), keras.optimizers.SGD(rate), fast=fast, **options
+        )
         return gan
 
-    fused = compiled()
-    monkeypatch.setattr(fast, "use", lambda network, optimizer: None)
-    plain = compiled()
-    for gan, expected in ((fused, True), (plain, False)):
-        layers = gan.generator._flatten_layers()
-        assert any("call" in vars(layer) for layer in layers) is expected
+    fused, plain = compiled(fast=True), compiled(fast=False)
     before = [weight.numpy() for weight in plain.trainable_weights]
     for _ in range(steps):
         fused.train_on_batch(images)
@@ -71,20 +68,55 @@ def test_the_same_weights(
     assert max(moved) > 2e-4
 
 
-def test_a_file_has_no_trace_of_it(tmp_path):
-    network = keras.Sequential(
-        [
-            keras.Input((4, 4, 3)),
-            keras.layers.Conv2D(2, 3, dtype="mixed_bfloat16"),
-            keras.layers.Conv2DTranspose(2, 3, dtype="mixed_bfloat16"),
-            keras.layers.BatchNormalization(),
-            keras.layers.LeakyReLU(0.1),
-        ]
+def replaced(gan):
+    """The layers and optimizers that have another method than their class'."""
+    everything = [
+        *keras_private.flatten_layers(gan.generator),
+        *keras_private.flatten_layers(gan.discriminator),
+        gan.generator_optimizer,
+        gan.discriminator_optimizer,
+    ]
+    methods = {"call", "convolution_op", "update_step"}
+    return [one.name for one in everything if methods & set(vars(one))]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_layers_are_others_in_a_step_alone(fast):
+    during = []
+
+    def look(images, at):
+        during.append(replaced(gan))
+        return images
+
+    size = {"image_shape": (28, 28, 1), "width_multiplier": 1 / 64}
+    gan = GAN(
+        cnn.generator(latent_dim=8, **size),
+        cnn.discriminator(**size),
+        latent_dim=8,
+        discriminator_steps=1,
     )
-    fast.use(network, keras.optimizers.Adam())
-    network.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    for old, new in zip(network.layers, loaded.layers, strict=True):
-        assert {"call", "convolution_op"} & set(vars(old))
-        assert not {"call", "convolution_op"} & set(vars(new))
-        assert type(new) is type(old)
+    gan.compile("adam", "adam", fast=fast, augmentation=look, run_eagerly=True)
+    assert gan.get_compile_config()["fast"] is fast
+    assert replaced(gan) == []
+    gan.train_on_batch(IMAGES[:2, :28, :28])
+    assert replaced(gan) == []
+    for names in during:
+        assert ("adam" in "".join(names)) is fast
+        assert ("relu_" in "".join(names)) is fast
+    assert len(during) == 3
+
+
+def test_a_step_that_fails_leaves_the_layers_as_they_were():
+    layer = keras.layers.LeakyReLU(0.1)
+    with pytest.raises(KeyError), placed([layers.form(layer)]):
+        assert "call" in vars(layer)
+        raise KeyError
+    assert "call" not in vars(layer)
+
+
+def test_a_call_that_somebody_else_replaced_stays():
+    layer = keras.layers.LeakyReLU(0.1)
+    layer.call = mine = lambda inputs: inputs
+    with placed([layers.form(layer), layers.form(layer)]):
+        assert layer.call is mine
+    assert layer.call is mine
