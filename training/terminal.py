@@ -1,8 +1,9 @@
-"""The line on the terminal that says how far a run is."""
+"""Lines on the terminal that say how far something is."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -48,6 +49,42 @@ class ProgressLine:
         if self._terminal and self._width:
             self._stream.write("\n")
             self._stream.flush()
+
+
+class Countdown:
+    """Shows `label done/total, time left`, written over on a terminal.
+
+    Elsewhere, such as in a file, a line is written each tenth of the way.
+
+    Args:
+        label: what is counted.
+        stream: where to; standard error if None.
+        patience: seconds before anything is shown.
+    """
+
+    def __init__(
+        self, label: str, stream: TextIO | None = None, patience: float = 0.0
+    ) -> None:
+        self._label = label
+        self._stream = stream or sys.stderr
+        self._start = time.perf_counter()
+        self._tenth = 0
+        self._patience = patience
+
+    def __call__(self, done: int, total: int, *_: float) -> None:
+        """Shows that `done` of `total` are done."""
+        passed = time.perf_counter() - self._start
+        if passed < self._patience:
+            return
+        left = duration(passed / max(done, 1) * (total - done))
+        line = f"{self._label} {done}/{total}, {left} left"
+        if self._stream.isatty():
+            end = "\n" if done >= total else ""
+            self._stream.write(f"\r{line:<60}{end}")
+        elif done * 10 // total > self._tenth:
+            self._tenth = done * 10 // total
+            self._stream.write(line + "\n")
+        self._stream.flush()
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.data.geometry import Geometry
-from training.data.sources import ArraySource
+from training.data.sources import ArraySource, digest_of
 
 # Images that are resized at a time: bounds the memory that their floats take.
 _CHUNK = 1024
@@ -35,12 +35,14 @@ def to_source(
         ValueError: if values are no integers in [0, 255].
     """
     images = to_bytes(images, name)
+    # Of the files' content: what is made of it may change with TensorFlow.
+    digest = digest_of(images, labels, class_names)
     if len(images) and geometry.apply(images[:1]).shape[1:] != images.shape[1:]:
         chunks = range(0, len(images), _CHUNK)
         images = np.concatenate(
             [geometry.apply(images[chunk : chunk + _CHUNK]) for chunk in chunks]
         )
-    return ArraySource(images, labels, class_names, name, split)
+    return ArraySource(images, labels, class_names, name, split, digest)
 
 
 def to_bytes(values: np.ndarray, name: str) -> np.ndarray:

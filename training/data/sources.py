@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from training.data.shuffling import epoch_indices
+
+
+class NoSuchSplitError(ValueError):
+    """A data set has no split of the asked-for name."""
 
 
 class DataSource(abc.ABC):
@@ -24,6 +29,9 @@ class DataSource(abc.ABC):
         image_shape: `(height, width, channels)`.
         num_classes: the number of classes, None without labels.
         class_names: their names, None without labels.
+        digest: of the content: the same wherever the images lie, another one if an
+            image, a label or an image's name changes.
+        notes: what a user should know of the images, a sentence each.
     """
 
     name: str
@@ -31,6 +39,8 @@ class DataSource(abc.ABC):
     image_shape: tuple[int, int, int]
     num_classes: int | None
     class_names: tuple[str, ...] | None
+    digest: str
+    notes: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -92,7 +102,45 @@ class DataSource(abc.ABC):
         )
 
 
-class ArraySource(DataSource):
+def digest_of(
+    images: np.ndarray, labels: np.ndarray | None, class_names: Sequence[str] | None
+) -> str:
+    """Returns a hash of arrays of images and labels, and of the classes' names."""
+    digest = hashlib.sha256(
+        repr((images.shape, class_names and tuple(class_names))).encode()
+    )
+    digest.update(np.ascontiguousarray(images).data)
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels, np.int32).data)
+    return digest.hexdigest()
+
+
+class IndexedSource(DataSource):
+    """Images of which any can be had by its number, in a random order an epoch."""
+
+    @abc.abstractmethod
+    def gather(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
+        """Returns what makes `(images[, labels])` of int64 numbers of images."""
+
+    def blocks(
+        self, seed: int, start: int, size: int, stride: int, per_element: int
+    ) -> tf.data.Dataset:
+        """Gathers whole elements at once, by their indices alone."""
+        gather = self.gather()
+        offsets = tf.reshape(
+            tf.range(per_element, dtype=tf.int64)[:, None] * stride
+            + tf.range(size, dtype=tf.int64),
+            [size * per_element],
+        )
+
+        def element(first: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return first, *gather(epoch_indices(first + offsets, len(self), seed))
+
+        firsts = tf.data.Dataset.range(start, tf.int64.max, stride * per_element)
+        return firsts.map(element, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+class ArraySource(IndexedSource):
     """Images that are all in memory.
 
     Args:
@@ -101,6 +149,8 @@ class ArraySource(DataSource):
         class_names: one for each class; by default the classes' numbers.
         name: what to call it.
         split: which part of a data set it is.
+        digest: of the content; by default of these arrays.
+        notes: what a user should know of them.
 
     Raises:
         TypeError: if images or labels have another dtype.
@@ -121,6 +171,8 @@ class ArraySource(DataSource):
         class_names: Sequence[str] | None = None,
         name: str = "arrays",
         split: str = "all",
+        digest: str | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         images = np.asarray(images)
         if images.dtype != np.uint8:
@@ -142,6 +194,15 @@ class ArraySource(DataSource):
         self.class_names = None
         if labels is not None:
             self._set_labels(np.asarray(labels), class_names)
+        self._digest = digest
+        self.notes = notes
+
+    @property
+    def digest(self) -> str:  # type: ignore[override]
+        """A hash of the content, made when it is first asked for."""
+        if self._digest is None:
+            self._digest = digest_of(self.images, self.labels, self.class_names)
+        return self._digest
 
     def _set_labels(self, labels: np.ndarray, names: Sequence[str] | None) -> None:
         if labels.dtype.kind not in "iu":
@@ -167,23 +228,10 @@ class ArraySource(DataSource):
     def __len__(self) -> int:
         return len(self.images)
 
-    def blocks(
-        self, seed: int, start: int, size: int, stride: int, per_element: int
-    ) -> tf.data.Dataset:
-        """Gathers whole elements at once, by their indices alone."""
+    def gather(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
+        """Gathers from tensors in the computer's memory."""
         with tf.device("CPU:0"):  # a GPU's memory has better uses
             arrays = [tf.constant(self.images)]
             if self.labels is not None:
                 arrays.append(tf.constant(self.labels))
-        offsets = tf.reshape(
-            tf.range(per_element, dtype=tf.int64)[:, None] * stride
-            + tf.range(size, dtype=tf.int64),
-            [size * per_element],
-        )
-
-        def gather(first: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            indices = epoch_indices(first + offsets, len(self), seed)
-            return first, *(tf.gather(array, indices) for array in arrays)
-
-        firsts = tf.data.Dataset.range(start, tf.int64.max, stride * per_element)
-        return firsts.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+        return lambda indices: tuple(tf.gather(array, indices) for array in arrays)

@@ -42,6 +42,7 @@ class StreamingSource(DataSource):
         class_names: the names of the classes, or None: labels are then dropped.
         name: what the source is called.
         split: which part of the data set it is.
+        digest: of the content.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class StreamingSource(DataSource):
         class_names: Sequence[str] | None,
         name: str,
         split: str,
+        digest: str = "",
     ) -> None:
         self.name = name
         self.split = split
+        self.digest = digest
         self.image_shape = image_shape
         self.class_names = None if class_names is None else tuple(class_names)
         self.num_classes = None if class_names is None else len(class_names)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import socket
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,56 +14,16 @@ import numpy as np
 import tensorflow as tf
 
 from training.data.geometry import Geometry
-from training.data.sources import ArraySource, DataSource
+from training.data.names import parse_name
+from training.data.sources import ArraySource, DataSource, NoSuchSplitError
 from training.data.streaming import Shard, StreamingSource
 
 # More bytes of pixels than this are read as training goes on.
 _IN_MEMORY = 2 << 30
 _BATCH = 256
-
-
-@dataclasses.dataclass(frozen=True)
-class ShortName:
-    """What a short name stands for.
-
-    Attributes:
-        dataset: its name in TensorFlow Datasets.
-        description: for people.
-        splits: from "train" and "test" to the set's own names where they differ.
-        image_size: of the images if none is asked for.
-        streaming: whether it is always read as training goes on.
-        pad: whether larger images are asked for by a border rather than resized.
-    """
-
-    dataset: str
-    description: str
-    splits: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    image_size: int | None = None
-    streaming: bool | None = None
-    pad: bool = False
-
-
-SHORT_NAMES = {
-    "mnist": ShortName("mnist", "MNIST of TensorFlow Datasets", pad=True),
-    "fashion_mnist": ShortName(
-        "fashion_mnist", "Fashion-MNIST, Debian's package or TFDS", pad=True
-    ),
-    "cifar10": ShortName("cifar10", "CIFAR-10 of TensorFlow Datasets"),
-    "cifar100": ShortName("cifar100", "CIFAR-100 of TensorFlow Datasets"),
-    "stl10": ShortName(
-        "stl10",
-        "STL-10's 100,000 unlabelled images, 48 px, of TensorFlow Datasets",
-        {"train": "unlabelled"},
-        image_size=48,
-    ),
-    "imagenet": ShortName(
-        "imagenet2012",
-        "ImageNet 2012, 128 px, of TensorFlow Datasets",
-        {"test": "validation"},
-        image_size=128,
-        streaming=True,
-    ),
-}
+# What is hashed of records: the first MiB of up to 16 files.
+_HASHED_FILES = 16
+_HASHED_BYTES = 1 << 20
 
 
 def load_tfds(
@@ -88,7 +48,7 @@ def load_tfds(
         ValueError: if the set or split is unknown, can't be prepared, or has no
             images of bytes.
     """
-    short, split = _parse_name(name, split)
+    short, split = parse_name(name, split)
     if geometry.size is None and short.image_size is not None:
         size = (short.image_size, short.image_size)
         geometry = dataclasses.replace(geometry, size=size)
@@ -97,35 +57,16 @@ def load_tfds(
     split = short.splits.get(split, split)
     info = _split_info(builder, split)
     image_shape = _image_shape(builder, geometry)
-    class_names = _class_names(builder)
+    class_names, notes = _class_names(builder)
+    digest = _digest(builder, split, class_names)
     if streaming is None:
         streaming = short.streaming
     if streaming is None:
         streaming = info.num_examples * np.prod(image_shape) > _IN_MEMORY
-    if streaming:
-        return _streaming(builder, split, geometry, image_shape, class_names, name)
-    return _in_memory(builder, split, geometry, image_shape, class_names, name)
-
-
-def _parse_name(name: str, split: str | None) -> tuple[ShortName, str]:
-    if name in SHORT_NAMES:
-        return SHORT_NAMES[name], split or "train"
-    _, _, rest = name.partition(":")
-    # A set's own splits may have a colon, `train[:100]`, its name has none.
-    dataset, _, named_split = rest.partition(":")
-    if not dataset:
-        raise ValueError(
-            "`name` must be tfds:NAME or tfds:NAME:SPLIT, such as tfds:cifar10:test. "
-            f"Received: name={name!r}"
-        )
-    if split and named_split and split != named_split:
-        raise ValueError(
-            "`split` must not differ from the split in `name`. "
-            f"Received: name={name!r}, split={split!r}"
-        )
-    found = SHORT_NAMES.get(dataset)
-    pad = found is not None and found.pad
-    return ShortName(dataset, "", pad=pad), named_split or split or "train"
+    read = _streaming if streaming else _in_memory
+    source = read(builder, split, geometry, image_shape, class_names, name, digest)
+    source.notes = notes
+    return source
 
 
 def _prepared(dataset: str, data_dir: str | Path | None) -> Any:
@@ -190,13 +131,13 @@ def _split_info(builder: Any, split: str) -> Any:
     try:
         info = builder.info.splits[split]
     except (KeyError, ValueError) as error:
-        raise ValueError(
+        raise NoSuchSplitError(
             f"`split` of {builder.name!r} must be one of "
             f"{sorted(builder.info.splits)}, or a part such as 'train[:10%]'. "
             f"Received: split={split!r}"
         ) from error
     if not info.num_examples:
-        raise ValueError(
+        raise NoSuchSplitError(
             f"`split` of {builder.name!r} must have images. Received: split={split!r} "
             "without any"
         )
@@ -223,10 +164,37 @@ def _image_shape(builder: Any, geometry: Geometry) -> tuple[int, int, int]:
     return height, width, geometry.channels or shape[-1]
 
 
-def _class_names(builder: Any) -> list[str] | None:
-    features = builder.info.features
-    names = getattr(features["label"], "names", None) if "label" in features else None
-    return list(names) if names else None
+def _class_names(builder: Any) -> tuple[list[str] | None, tuple[str, ...]]:
+    """Returns the classes' names, or None and a note of what isn't taken for classes.
+
+    Labels are a feature `label` that is one `ClassLabel`: it alone says how many
+    classes there are.
+    """
+    import tensorflow_datasets as tfds
+
+    label = dict(builder.info.features).get("label")
+    if label is None:
+        return None, ()
+    if not isinstance(label, tfds.features.ClassLabel) or not label.num_classes:
+        return None, (
+            f"{builder.name} is taken without labels: its feature 'label' must be a "
+            f"ClassLabel with a number of classes, and is {label!r}.",
+        )
+    return [label.int2str(number) for number in range(label.num_classes)], ()
+
+
+def _digest(builder: Any, split: str, class_names: list[str] | None) -> str:
+    """Returns a hash of the records: names, sizes, and how some of them begin."""
+    digest = hashlib.sha256(repr(class_names).encode())
+    parts = builder.info.splits[split].file_instructions
+    for index, part in enumerate(parts):
+        path = Path(part.filename)
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size} {part.skip} {part.take}".encode())
+        if index % -(-len(parts) // _HASHED_FILES) == 0:
+            with path.open("rb") as file:
+                digest.update(file.read(_HASHED_BYTES))
+    return digest.hexdigest()
 
 
 def _in_memory(
@@ -236,11 +204,12 @@ def _in_memory(
     image_shape: tuple[int, int, int],
     class_names: list[str] | None,
     name: str,
+    digest: str,
 ) -> DataSource:
     import tensorflow_datasets as tfds
 
     def convert(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        return geometry.apply(example["image"]), example.get("label", -1)
+        return geometry.apply(example["image"]), _label(example, class_names)
 
     config = tfds.ReadConfig(try_autocache=False)
     examples = builder.as_dataset(split=split, read_config=config, shuffle_files=False)
@@ -261,7 +230,12 @@ def _in_memory(
         class_names if labelled else None,
         name,
         split,
+        digest,
     )
+
+
+def _label(example: dict[str, Any], class_names: list[str] | None) -> Any:
+    return -1 if class_names is None else example["label"]
 
 
 def _streaming(
@@ -271,6 +245,7 @@ def _streaming(
     image_shape: tuple[int, int, int],
     class_names: list[str] | None,
     name: str,
+    digest: str,
 ) -> DataSource:
     import tensorflow_datasets as tfds
 
@@ -285,7 +260,7 @@ def _streaming(
 
     def parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         example = features.deserialize_example(record, decoders=undecoded)
-        return example["image"], example.get("label", -1)
+        return example["image"], _label(example, class_names)
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(encoded, stored_channels, expand_animations=False)
@@ -297,4 +272,6 @@ def _streaming(
     ]
     if "unlabelled" in split:
         class_names = None
-    return StreamingSource(shards, parse, decode, image_shape, class_names, name, split)
+    return StreamingSource(
+        shards, parse, decode, image_shape, class_names, name, split, digest
+    )

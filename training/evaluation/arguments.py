@@ -9,12 +9,12 @@ from typing import Any
 
 from training.data import DataSource
 from training.evaluation.choice import choose_extractor
-from training.evaluation.countdown import Countdown
 from training.evaluation.evaluation import Evaluation
 from training.evaluation.extractors.cache import default_cache_folder
 from training.evaluation.protocol import PROTOCOLS, Protocol
 from training.evaluation.real_images import optional_source, scored_source
 from training.storage.folder import RunFolder
+from training.terminal import Countdown
 
 _OVERRIDES = {
     "n_real": "real images",

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import keras
 
-from training.evaluation.countdown import Countdown
 from training.evaluation.extractors import (
     ClassifierExtractor,
     FeatureExtractor,
@@ -18,6 +17,7 @@ from training.evaluation.extractors.cache import default_cache_folder
 from training.evaluation.extractors.inception import FROZEN_GRAPH, TORCH_WEIGHTS
 from training.evaluation.real_images import train_and_test
 from training.storage.folder import RunFolder
+from training.terminal import Countdown
 
 
 def choose_extractor(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from training.evaluation.callbacks import Score
 from training.evaluation.choice import choose_extractor
-from training.evaluation.countdown import Countdown
 from training.evaluation.protocol import PROTOCOLS
 from training.evaluation.real_images import real_features, scored_source
 from training.evaluation.scores.statistics import gaussian_statistics
 from training.storage.folder import RunFolder
 from training.storage.tensorboard import Events
+from training.terminal import Countdown
 
 
 def score_callback(

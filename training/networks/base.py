@@ -3,13 +3,54 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from training import values
 from training.deferred import keras
 
 
 def unchecked(image_shape: tuple[int, int, int]) -> None:
     """Takes any shape: the network says what is wrong when it is made."""
+
+
+def check_image_shape(
+    image_shape: Any,
+    network: str,
+    sizes: Sequence[int],
+    channels: Sequence[int] | None = None,
+) -> tuple[int, int]:
+    """Returns the size and channels of a network's images.
+
+    Args:
+        image_shape: `(size, size, channels)`.
+        network: the network's name.
+        sizes: those that it takes.
+        channels: likewise; None: any number.
+
+    Raises:
+        ValueError: if it doesn't take them; the message names the nearest sizes.
+    """
+    shape = tuple(image_shape)
+    whole = all(isinstance(one, numbers.Integral) for one in shape)
+    if len(shape) != 3 or not whole or shape[0] != shape[1]:
+        raise ValueError(
+            values.message("image_shape", "(size, size, channels)", image_shape)
+        )
+    size, depth = int(shape[0]), int(shape[2])
+    if depth < 1 or (channels is not None and depth not in channels):
+        known = "1 or more" if channels is None else f"one of {list(channels)}"
+        wanted = f"(size, size, channels) with channels {known}"
+        raise ValueError(values.message("image_shape", wanted, image_shape))
+    if size not in sizes:
+        nearest = sorted(sorted(sizes, key=lambda one: abs(one - size))[:2])
+        wanted = (
+            f"a size that the network {network!r} takes, the nearest of which are "
+            f"{nearest[0]} and {nearest[1]}"
+        )
+        raise ValueError(values.message("image_size", wanted, size))
+    return size, depth
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from training.deferred import keras, layers
-from training.networks.base import Network
+from training.networks.base import Network, check_image_shape
 from training.networks.blocks import scaled
 from training.networks.conditional import (
     check_conditioning,
@@ -20,7 +20,7 @@ from training.normalizers import NORMALIZERS, Normalizer
 
 _SLOPE = 0.1
 _JOINED_BEFORE = 4
-_SIZES = "28 to 48 px, any even size, 1 or 3 channels"
+_SIZES = "28 to 64 px, any even size, 1 or 3 channels"
 
 
 def generator(
@@ -39,7 +39,7 @@ def generator(
     `M = ⌈size / 8⌉`; where `8 M` is more than the size (28 px), the middle is cut out.
 
     Args:
-        image_shape: `(height, width, channels)`: square, 28 to 48 px, even; 1 or 3
+        image_shape: `(height, width, channels)`: square, 28 to 64 px, even; 1 or 3
             channels.
         latent_dim: length of the latent vectors.
         width_multiplier: multiplies the channels of all hidden layers.
@@ -61,7 +61,7 @@ def generator(
     Raises:
         ValueError: if an argument is out of its range.
     """
-    size, channels = _check(image_shape)
+    size, channels = check(image_shape)
     classes = check_num_classes(num_classes)
     bottom = math.ceil(size / 8)
     first, *widths = (scaled(w, width_multiplier) for w in (512, 256, 128, 64))
@@ -118,7 +118,7 @@ def discriminator(
     256; 4×4 stride 2, 256; 3×3, 512, each with leaky ReLU of slope 0.1; dense to 1.
 
     Args:
-        image_shape: `(height, width, channels)`: square, 28 to 48 px, even; 1 or 3
+        image_shape: `(height, width, channels)`: square, 28 to 64 px, even; 1 or 3
             channels.
         normalizer: what is done to the layers; one of `training.normalizers`.
         width_multiplier: multiplies the channels of all hidden layers.
@@ -138,7 +138,7 @@ def discriminator(
     Raises:
         ValueError: if an argument is out of its range.
     """
-    size, channels = _check(image_shape)
+    size, channels = check(image_shape)
     classes = check_conditioning(conditioning, num_classes)
     images = keras.Input((size, size, channels), name="images")
     labels = label_input() if conditioning in ("projection", "concat") else None
@@ -173,21 +173,13 @@ def discriminator(
     return keras.Model(inputs, logits, name="discriminator")
 
 
-def _check(image_shape: Any) -> tuple[int, int]:
-    shape = tuple(image_shape)
-    good = (
-        len(shape) == 3
-        and shape[0] == shape[1]
-        and 28 <= shape[0] <= 48
-        and shape[0] % 2 == 0
-        and shape[2] in (1, 3)
-    )
-    if not good:
-        raise ValueError(
-            "`image_shape` must be (size, size, channels) of a size that the standard "
-            f"CNN takes: {_SIZES}. Received: image_shape={image_shape!r}"
-        )
-    return shape[0], shape[2]
+def check(image_shape: Any) -> tuple[int, int]:
+    """Returns size and channels of images that the standard CNN takes.
+
+    Raises:
+        ValueError: if it doesn't take them.
+    """
+    return check_image_shape(image_shape, "cnn", range(28, 65, 2), (1, 3))
 
 
 CNN = Network(
@@ -196,5 +188,5 @@ CNN = Network(
     discriminator,
     _SIZES,
     "the standard CNN (table 3)",
-    _check,
+    check,
 )

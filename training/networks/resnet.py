@@ -1,12 +1,16 @@
-"""The paper's residual networks for images of 32, 48 and 128 pixels."""
+"""The paper's residual networks for images of 32, 48 and 128 pixels, and their like.
+
+Other sizes from 32 to 256 are made as the paper's 128-pixel networks are.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from training import normalizers
 from training.deferred import keras, layers, ops
-from training.networks.base import Network
+from training.networks.base import Network, check_image_shape
 from training.networks.blocks import (
     batch_norm,
     discriminator_block,
@@ -62,6 +66,13 @@ _ARCHITECTURES = {
 }
 
 
+# Each size once: of 4·2ⁿ, 5·2ⁿ, 6·2ⁿ and 7·2ⁿ.
+_STARTS = (4, 5, 6, 7)
+SIZES = sorted(
+    start * 2**n for start in _STARTS for n in range(3, 7) if start * 2**n <= 256
+)
+
+
 def generator(
     image_shape: tuple[int, int, int] = (32, 32, 3),
     latent_dim: int = 128,
@@ -77,7 +88,7 @@ def generator(
     code.
 
     Args:
-        image_shape: `(height, width, channels)`, square, of 32, 48 or 128 pixels.
+        image_shape: `(height, width, channels)`, square, of a size in `SIZES`.
         latent_dim: length of the latent vectors.
         width_multiplier: factor of all widths.
         num_classes: number of classes, or None for an unconditional generator.
@@ -143,7 +154,7 @@ def discriminator(
     Blocks, ReLU, **sum** over all positions, dense.
 
     Args:
-        image_shape: `(height, width, channels)`, square, of 32, 48 or 128 pixels.
+        image_shape: `(height, width, channels)`, square, of a size in `SIZES`.
         normalizer: one of `training.normalizers.NORMALIZERS`.
         width_multiplier: factor of all widths.
         num_classes: number of classes, or None for an unconditional discriminator.
@@ -198,27 +209,40 @@ def discriminator(
     return keras.Model(inputs, logits, name="discriminator")
 
 
-def _architecture(image_shape: tuple[int, int, int]) -> _Architecture:
-    shape = tuple(image_shape)
-    if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _ARCHITECTURES:
-        raise ValueError(
-            "`image_shape` must be `(size, size, channels)` with size one of "
-            f"{sorted(_ARCHITECTURES)} for the network 'resnet'. "
-            f"Received: image_shape={image_shape!r}"
-        )
-    if not isinstance(shape[2], int) or shape[2] < 1:
-        raise ValueError(
-            "`image_shape` must have 1 channel or more. "
-            f"Received: image_shape={image_shape!r}"
-        )
-    return _ARCHITECTURES[shape[0]]
+def check(image_shape: Any) -> tuple[int, int]:
+    """Returns size and channels of images that the residual network takes.
+
+    Raises:
+        ValueError: if it doesn't take them.
+    """
+    return check_image_shape(image_shape, "resnet", SIZES)
+
+
+def _architecture(image_shape: Any) -> _Architecture:
+    """Returns the paper's, or what its 128-pixel networks are made by.
+
+    G's last block has 64 channels and each one before it twice as many, up to 1024;
+    D's blocks likewise the other way round, and one more that keeps the resolution.
+    """
+    size, _ = check(image_shape)
+    if size in _ARCHITECTURES:
+        return _ARCHITECTURES[size]
+    start = next(one for one in _STARTS if size % one == 0 and _is_power(size // one))
+    doublings = (size // start).bit_length() - 1
+    widths = [min(64 * 2**i, 1024) for i in range(doublings + 1)]
+    generator = (widths[-1], *widths[-2::-1])
+    return _Architecture(start, generator, tuple(widths), doublings, 3, True)
+
+
+def _is_power(number: int) -> bool:
+    return number & (number - 1) == 0
 
 
 RESNET = Network(
     "resnet",
     generator,
     discriminator,
-    "32, 48 or 128 pixels, square",
+    f"{', '.join(map(str, SIZES))} px, square",
     "residual network of the paper's tables 4 to 6",
     _architecture,
 )

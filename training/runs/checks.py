@@ -51,7 +51,8 @@ def preset(given: Any) -> Preset:
         **_fields(full, values.number, ["gradient_penalty"], minimum=0),
         **_fields(full, values.integer, ["seed"], minimum=0, maximum=2**31 - 1),
         **_fields(full, values.integer, ["decay_steps"], minimum=0),
-        **_fields(full, values.boolean, ["synchronized"]),
+        **_fields(full, values.number, ["split"], minimum=0, below=1),
+        **_fields(full, values.boolean, ["synchronized", "skip_broken"]),
     )
     for name, known in (
         ("network", networks.NETWORKS),
@@ -64,6 +65,8 @@ def preset(given: Any) -> Preset:
         values.name("conditioning", checked.conditioning, CONDITIONINGS)
     if not isinstance(checked.data, str):
         raise TypeError(values.message("data", "a name or a path", checked.data))
+    if not isinstance(checked.background, str):
+        raise TypeError(values.message("background", "a colour", checked.background))
     _check_together(checked)
     return checked
 
@@ -148,6 +151,9 @@ def images(preset: Preset, options: RunOptions, source: Any) -> None:
             f"`conditioning` {preset.conditioning!r} needs labels, and the data "
             f"{preset.data!r} has none. Received: conditioning={preset.conditioning!r}"
         )
+    if len(source) < preset.batch_size:
+        wanted = f"at most {len(source)}, the number of images"
+        raise ValueError(values.message("batch_size", wanted, preset.batch_size))
     scored = options.score_every is not None and options.inception is None
     if scored and not source.num_classes:
         raise ValueError(
@@ -164,14 +170,8 @@ def _check_together(preset: Preset) -> None:
         wanted = f"between 0 and `steps` ({preset.steps})"
         raise ValueError(values.message("decay_steps", wanted, preset.decay_steps))
     network = networks.get(preset.network)
-    try:
-        # Of what number of channels, the images say.
-        network.check((preset.image_size, preset.image_size, 3))
-    except ValueError:
-        wanted = f"what the network {network.name!r} takes: {network.image_sizes}"
-        raise ValueError(
-            values.message("image_size", wanted, preset.image_size)
-        ) from None
+    # Of what number of channels, the images say.
+    network.check((preset.image_size, preset.image_size, 3))
     bounded = normalizers.get(preset.normalizer).bounds or preset.gradient_penalty
     if preset.loss == "wasserstein" and not bounded:
         known = [one.name for one in normalizers.NORMALIZERS.values() if one.bounds]

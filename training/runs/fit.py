@@ -79,7 +79,9 @@ def _carry_out(run: Run) -> RunResult:
 
     config = run.config()
     if run.chief:
-        run.folder.check(config)
+        for note in getattr(run.source, "notes", ()):
+            run.say(note)
+        run.folder.check(config, Preset.defaults())
     strategies.check_shares(
         run.strategy,
         batch_size=run.preset.batch_size,
@@ -95,17 +97,17 @@ def _carry_out(run: Run) -> RunResult:
         if run.chief:
             run.folder.create()
             stack.enter_context(RunLock(run.folder.path))
-            run.folder.open(config)
+            run.folder.open(config, Preset.defaults())
         # Workers read the checkpoint when the chief has made the folder ready.
         strategies.agreed(run.strategy, True)
         return loop.finish(run, gan)
 
 
 def _load(preset: Preset) -> Any:
-    from training.data import load
+    from training.data import load_configured
 
     try:
-        return load(preset.data, image_size=preset.image_size)
+        return load_configured(preset.as_dict())
     except ValueError as error:
         raise ValueError(
             "`data` must be images that can be loaded. "

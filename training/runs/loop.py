@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from training.devices import strategies
 from training.gan.model import GAN
@@ -142,6 +143,12 @@ def _train(run: Run, gan: GAN, start: Checkpoint | None, rollbacks: int) -> None
             verbose=0,
             callbacks=_callbacks(run, events, progress, start, rollbacks),
         )
+    except tf.errors.OpError as error:
+        # A file of the data that can't be read: `tf.data` hands on a text alone.
+        failure = getattr(run.source, "failure", None)
+        if failure is None:
+            raise
+        raise failure from error
     finally:
         progress.end()
         if events is not None:

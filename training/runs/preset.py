@@ -52,6 +52,15 @@ class Preset:
     name: str
     description: str
     data: str = _option("mnist5k", "images: the path of a folder, or a name")
+    split: float = _option(
+        0.0, "share of a folder of images that is held out of training, for scores"
+    )
+    background: str = _option(
+        "white", "colour that transparent images of a folder are laid on"
+    )
+    skip_broken: bool = _option(
+        False, "whether to go on without images of a folder that can't be decoded"
+    )
     image_size: int = _option(32, "height and width of the images in pixels")
     network: str = _option("cnn", "architecture of G and D")
     normalizer: str = _option("spectral", "what is done to D's layers")
@@ -104,3 +113,12 @@ class Preset:
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields as plain JSON."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Returns what fields have that nothing else is said of, as plain JSON."""
+        return {
+            field.name: field.default
+            for field in dataclasses.fields(cls)
+            if field.default is not dataclasses.MISSING
+        }

@@ -58,11 +58,15 @@ class RunFolder:
         self.averaged_generator = self.path / "generator-ema.keras"
         self.discriminator = self.path / "discriminator.keras"
 
-    def check(self, config: dict[str, Any]) -> None:
+    def check(
+        self, config: dict[str, Any], defaults: dict[str, Any] | None = None
+    ) -> None:
         """Raises if the folder belongs to something else; writes nothing.
 
         Args:
             config: as for `open`.
+            defaults: of the fields of `"preset"`: what a run of a version that hadn't
+                got a field counts as.
 
         Raises:
             ValueError: if the folder holds a run of another configuration (the
@@ -70,13 +74,13 @@ class RunFolder:
                 read.
         """
         with self._named("read"):
-            self._check(config)
+            self._check(config, defaults or {})
 
-    def _check(self, config: dict[str, Any]) -> None:
+    def _check(self, config: dict[str, Any], defaults: dict[str, Any]) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"`run` must be a folder. Received: the file {self.path}")
         if self.config_file.exists():
-            differences = _differences(self.config(), config)
+            differences = _differences(self.config(), config, defaults)
             if differences:
                 raise ValueError(
                     f"`run` {self.path} belongs to another configuration, and was left "
@@ -116,17 +120,20 @@ class RunFolder:
                 f"Received: {self.path}: {error.strerror}"
             ) from error
 
-    def open(self, config: dict[str, Any]) -> None:
+    def open(
+        self, config: dict[str, Any], defaults: dict[str, Any] | None = None
+    ) -> None:
         """Makes the folder ready for a run.
 
         Args:
             config: a plain JSON object. Its `"preset"` and `"data"` decide whether a
                 folder belongs to the same run.
+            defaults: as for `check`.
 
         Raises:
             ValueError: as `check`.
         """
-        self.check(config)
+        self.check(config, defaults)
         # First of all: what a killed process leaves behind must be known as a run.
         self.path.mkdir(parents=True, exist_ok=True)
         remove_temporaries(self.path)
@@ -185,13 +192,17 @@ class RunFolder:
             temporary.write_text(lines, encoding="utf-8")
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def _differences(
+    old: dict[str, Any], new: dict[str, Any], defaults: dict[str, Any]
+) -> list[str]:
     """Returns what makes two configs belong to different runs, in words."""
     # JSON has no tuples: without a round trip (1, 2) would differ from [1, 2].
     new = json.loads(json.dumps(new))
     differences = []
     for part in ("preset", "data"):
         before, after = old.get(part, {}), new.get(part, {})
+        if part == "preset":
+            before = {**defaults, **before}
         # Names say nothing about what is computed, and without a decay a run may be
         # carried on for longer.
         ignored = {"name", "description"} if part == "preset" else set()

@@ -116,7 +116,7 @@ def test_fields_are_parsed_by_their_types():
         (["--normalizer", "least"], "`normalizer` must be one of"),
         (["--network", "least"], "`network` must be one of"),
         (["--loss", "least"], "`loss` must be one of"),
-        (["--image-size", "64"], "28 to 48 px"),
+        (["--image-size", "66"], "62 and 64"),
         (["--data", "nowhere"], "'nowhere'"),
         (["--strategy", "cluster"], "`strategy` must be one of"),
     ],

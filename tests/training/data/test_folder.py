@@ -1,8 +1,24 @@
+import io
+import shutil
+
 import numpy as np
 import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from training.data import load
+from training.data import NoSuchSplitError, load, make_dataset
+from training.data.decoding import BrokenImageError, Decoder
+
+
+def encoded(kind):
+    file = io.BytesIO()
+    Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save(file, kind)
+    return file.getvalue()
+
+
+WHOLE = {kind: encoded(kind) for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")}
 
 
 @pytest.fixture
@@ -106,9 +122,20 @@ def test_a_broken_file_is_named(tmp_path, pixels, kind):
         load(tmp_path)
 
 
-def test_sixteen_bits_a_channel_are_no_bytes(tmp_path):
-    save(tmp_path / "deep.png", np.full((4, 4), 1000, np.uint16))
-    with pytest.raises(ValueError, match=r"deep.png.*\[0, 255\]"):
+def test_of_sixteen_bits_the_upper_eight_are_taken(tmp_path):
+    save(tmp_path / "deep.png", np.full((4, 4), 0x80FF, np.uint16))
+    save(tmp_path / "deep.tif", np.full((4, 4), 0x80FF, np.uint16))
+    save(tmp_path / "plain.png", np.full((4, 4), 0x80, np.uint8))
+    source = load(tmp_path)
+    assert (source.images == 0x80).all()
+    assert source.image_shape == (4, 4, 1)
+    assert source.notes == ("Took the upper 8 of 16 bits a channel in 2 images.",)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_more_bits_have_no_known_range(tmp_path, dtype):
+    save(tmp_path / "deep.tif", np.full((4, 4), 70000, dtype))
+    with pytest.raises(ValueError, match="deep.tif.*more than 16 bits"):
         load(tmp_path)
 
 
@@ -125,7 +152,254 @@ def test_images_beside_classes(tmp_path, pixels):
         load(tmp_path)
 
 
-def test_a_folder_has_no_splits(tmp_path, pixels):
+def test_a_folder_without_splits(tmp_path, pixels):
     save(tmp_path / "a.png", pixels[0])
-    with pytest.raises(ValueError, match="`split`.*'test'"):
+    for split in (None, "all", "train"):
+        assert len(load(tmp_path, split=split)) == 1
+    with pytest.raises(NoSuchSplitError, match="`split`.*'test'"):
         load(tmp_path, split="test")
+
+
+def test_train_and_test_are_splits_and_no_classes(tmp_path, pixels):
+    for split, name, image in (
+        ("train", "dogs/1.png", 0),
+        ("train", "cats/1.png", 1),
+        ("test", "dogs/2.png", 2),
+        ("Validation", "cats/3.png", 3),
+    ):
+        save(tmp_path / split / name, pixels[image])
+    train = load(tmp_path)
+    assert train.split == "train"
+    assert train.class_names == ("cats", "dogs")
+    np.testing.assert_array_equal(train.images, pixels[[1, 0]])
+    test = load(tmp_path, split="test")
+    # A class that the test split lacks moves no number of another.
+    np.testing.assert_array_equal(test.labels, [1])
+    assert test.class_names == train.class_names
+    for name in ("val", "validation"):
+        np.testing.assert_array_equal(load(tmp_path, split=name).images, pixels[3:])
+    with pytest.raises(NoSuchSplitError, match=r"\['test', 'train', 'val'\].*'extra'"):
+        load(tmp_path, split="extra")
+    save(tmp_path / "test" / "cows" / "1.png", pixels[0])
+    with pytest.raises(ValueError, match="classes that the training images have.*cows"):
+        load(tmp_path, split="test")
+
+
+def test_one_of_several_classes_may_be_called_train(tmp_path, pixels):
+    for name in ("train", "plane", "car"):
+        save(tmp_path / name / "1.png", pixels[0])
+    assert load(tmp_path).class_names == ("car", "plane", "train")
+    save(tmp_path / "test" / "1.png", pixels[0])
+    with pytest.raises(ValueError, match="train, test beside|test, train beside"):
+        load(tmp_path)
+    save(tmp_path / "Train" / "1.png", pixels[0])
+    with pytest.raises(ValueError, match="each split once.*Train and train"):
+        load(tmp_path)
+
+
+def test_a_share_is_held_out_by_name(tmp_path, pixels):
+    for number in range(60):
+        save(tmp_path / f"{number}.png", pixels[0] + number)
+    part = {
+        split: {
+            image.tobytes()
+            for image in load(tmp_path, split=split, held_out=0.3).images
+        }
+        for split in ("train", "test", "all")
+    }
+    assert part["train"] | part["test"] == part["all"]
+    assert not part["train"] & part["test"]
+    assert 8 <= len(part["test"]) <= 28
+    for number in range(60, 90):
+        save(tmp_path / f"{number}.png", pixels[0] + number)
+    more = load(tmp_path, split="test", held_out=0.3)
+    assert part["test"] < {image.tobytes() for image in more.images}
+    assert load(tmp_path, held_out=0.3).split == "train"
+    with pytest.raises(NoSuchSplitError, match="'val'"):
+        load(tmp_path, split="val", held_out=0.3)
+
+
+@pytest.mark.parametrize(
+    ("share", "error", "text"),
+    [
+        (1.0, ValueError, r"`split` must be a number in \[0, 1\)"),
+        (-0.1, ValueError, r"`split` must be a number in \[0, 1\)"),
+        (float("nan"), ValueError, r"`split` must be a number in \[0, 1\)"),
+        ("0.1", TypeError, r"`split` must be a number in \[0, 1\)"),
+        (1e-9, ValueError, "both sides"),
+    ],
+)
+def test_a_share_that_cannot_be(tmp_path, pixels, share, error, text):
+    save(tmp_path / "a.png", pixels[0])
+    with pytest.raises(error, match=text):
+        load(tmp_path, held_out=share)
+
+
+def test_a_share_of_data_with_splits(tmp_path, pixels):
+    save(tmp_path / "train" / "a.png", pixels[0])
+    with pytest.raises(ValueError, match="`split` must be 0.*train"):
+        load(tmp_path, held_out=0.1)
+    with pytest.raises(ValueError, match="`split`.*needs a folder.*mnist5k"):
+        load("mnist5k", held_out=0.1)
+
+
+def test_links_are_followed(tmp_path, pixels):
+    save(tmp_path / "elsewhere" / "1.png", pixels[0])
+    save(tmp_path / "photos" / "cats" / "1.png", pixels[1])
+    (tmp_path / "photos" / "dogs").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "cats" / "2.png").symlink_to(tmp_path / "elsewhere/1.png")
+    (tmp_path / "photos" / "cats" / "round").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "cats" / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    source = load(tmp_path / "photos")
+    assert source.class_names == ("cats", "dogs")
+    np.testing.assert_array_equal(source.images, pixels[[1, 0, 0]])
+    assert source.notes == (
+        "Passed over 2 files that are no images: cats/lost.png, cats/round.",
+    )
+
+
+@pytest.mark.parametrize("ending", ["webp", "tif", "tiff", "jfif", "JPG"])
+def test_other_endings(tmp_path, ending):
+    image = np.full((8, 8, 3), 100, np.uint8)
+    kind = "JPEG" if ending == "jfif" else None
+    save(tmp_path / f"a.{ending}", image, format=kind)
+    assert np.abs(load(tmp_path).images[0].astype(int) - image).max() <= 2
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_upright(tmp_path, ending, orientation):
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:8, :8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(tmp_path / f"a.{ending}", image, exif=exif)
+    # By hand, from the definition: where the first row and column are shown.
+    upright = {
+        1: image,
+        2: image[:, ::-1],
+        3: image[::-1, ::-1],
+        4: image[::-1],
+        5: image.transpose(1, 0, 2),
+        6: image[::-1].transpose(1, 0, 2),
+        7: image[::-1, ::-1].transpose(1, 0, 2),
+        8: image[:, ::-1].transpose(1, 0, 2),
+    }[orientation]
+    for streaming in (False, True):
+        source = load(tmp_path, streaming=streaming)
+        difference = np.abs(source.sample(1)[0][0].astype(int) - upright)
+        assert difference.max() <= 40  # JPEG and WebP
+
+
+def test_transparency_is_laid_on_a_background(tmp_path):
+    image = np.zeros((4, 4, 4), np.uint8)
+    image[:2, :, 3] = 255  # the upper half is black, the lower one not there
+    save(tmp_path / "a.png", image)
+    save(tmp_path / "b.png", np.full((4, 4, 4), 255, np.uint8))  # opaque
+    source = load(tmp_path)
+    assert (source.images[0, :2] == 0).all()
+    assert (source.images[0, 2:] == 255).all()
+    assert source.notes == (
+        "Laid 1 transparent images on the background (`--background`).",
+    )
+    orange = load(tmp_path, background="#ff8000").images[0, 3, 3]
+    np.testing.assert_array_equal(orange, [255, 128, 0])
+
+
+def test_grey_with_transparency(tmp_path):
+    Image.fromarray(np.zeros((4, 4, 2), np.uint8), "LA").save(tmp_path / "a.png")
+    assert load(tmp_path).images.tolist() == np.full((1, 4, 4, 1), 255).tolist()
+    red = load(tmp_path, background="red")
+    np.testing.assert_array_equal(red.images[0, 0, 0], [255, 0, 0])
+
+
+@pytest.mark.parametrize("background", ["nothing", "", "#ff800080", 3])
+def test_a_background_that_is_no_colour(tmp_path, pixels, background):
+    save(tmp_path / "a.png", pixels[0])
+    with pytest.raises(ValueError, match="`background` must be a colour"):
+        load(tmp_path, background=background)
+
+
+def test_broken_files_are_counted_and_may_be_left_out(tmp_path, pixels):
+    for name, image in zip("abcd", pixels, strict=True):
+        save(tmp_path / f"{name}.png", image)
+    (tmp_path / "b.png").write_bytes(b"")
+    (tmp_path / "c.png").write_bytes((tmp_path / "c.png").read_bytes()[:-40])
+    with pytest.raises(ValueError, match=r"Received: 2 that.*b\.png.*c\.png"):
+        load(tmp_path)
+    for streaming in (False, True):
+        source = load(tmp_path, skip_broken=True, streaming=streaming)
+        assert {x.tobytes() for x in source.sample(2)[0]} == {
+            x.tobytes() for x in pixels[[0, 3]]
+        }
+        assert source.notes[0].startswith("Left out 2 broken files: ")
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "d.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="Received: 4 that"):
+        load(tmp_path, skip_broken=True)
+
+
+def test_a_single_sub_folder_is_no_class(tmp_path, pixels):
+    save(tmp_path / "holidays" / "a.png", pixels[0])
+    assert load(tmp_path).num_classes is None
+
+
+def test_a_digest_is_of_the_content(tmp_path, pixels):
+    def digest(folder, **options):
+        return load(folder, **options).digest
+
+    for name, image in zip("abc", pixels, strict=False):
+        save(tmp_path / "x" / f"{name}.png", image)
+    first = digest(tmp_path / "x")
+    assert digest(tmp_path / "x", streaming=True) == first
+    assert digest(tmp_path / "x", image_size=4) == first
+    shutil.copytree(tmp_path / "x", tmp_path / "moved")
+    assert digest(tmp_path / "moved") == first
+    (tmp_path / "x" / "a.png").rename(tmp_path / "x" / "d.png")
+    renamed = digest(tmp_path / "x")
+    save(tmp_path / "moved" / "b.png", 255 - pixels[1])
+    changed = digest(tmp_path / "moved")
+    save(tmp_path / "moved" / "e.png", pixels[3])
+    assert len({first, renamed, changed, digest(tmp_path / "moved")}) == 4
+
+
+@pytest.mark.parametrize("size", [None, 4])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_decoding_on_demand_gives_the_same_stream(tmp_path, pixels, size, labelled):
+    for number in range(23):
+        folder = tmp_path / f"class{number % 3}" if labelled else tmp_path
+        save(folder / f"{number:02d}.png", pixels[number % 4] + number)
+    streams = []
+    for streaming in (False, True):
+        source = load(tmp_path, image_size=size, streaming=streaming)
+        part = []
+        for options in ({"start": 5}, {"worker_index": 1, "num_workers": 2}):
+            dataset = make_dataset(source, batch_size=4, seed=3, **options)
+            part += [tf.nest.flatten(one) for one in dataset.take(9)]
+        streams.append(part)
+    for held, read in zip(*streams, strict=True):
+        for one, other in zip(held, read, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_file_that_breaks_while_it_is_needed(tmp_path, pixels):
+    save(tmp_path / "a.png", pixels[0])
+    source = load(tmp_path, streaming=True)
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(tf.errors.OpError):
+        next(iter(make_dataset(source, 2, 0)))
+    assert "a.png" in str(source.failure)
+
+
+@given(st.binary(max_size=300), st.sampled_from(sorted(WHOLE)), st.integers(0, 400))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_are_an_image_or_broken(noise, kind, at):
+    content = bytearray(WHOLE[kind])
+    content[at : at + len(noise)] = noise
+    try:
+        pixels, _ = Decoder((8, 8), 3).decode(bytes(content))
+    except BrokenImageError as error:
+        assert str(error)
+    else:
+        assert pixels.shape == (8, 8, 3)
+        assert pixels.dtype == np.uint8

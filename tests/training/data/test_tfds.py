@@ -1,5 +1,7 @@
 """The TFDS route on records that TFDS itself writes, with the real sets' features."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -282,3 +284,52 @@ def test_a_set_without_images(root):
     )
     with pytest.raises(ValueError, match="'image'.*'words'"):
         load("tfds:words", data_dir=root)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "label", "value"),
+    [
+        ("text", tfds.features.Text(), "cat"),
+        ("vector", tfds.features.Tensor(shape=(2,), dtype=np.int64), np.arange(2)),
+        ("float", tfds.features.Scalar(np.float32), np.float32(0.5)),
+        ("numbers", tfds.features.Scalar(np.int64), 3),
+        (
+            "sequence",
+            tfds.features.Sequence(tfds.features.ClassLabel(num_classes=2)),
+            [1, 0],
+        ),
+    ],
+)
+def test_labels_that_are_no_classes_are_left_and_said(
+    tmp_path, kind, label, value, streaming
+):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    example = {"image": pixels, "label": value}
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name=kind,
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(
+            {"image": tfds.features.Image(shape=(8, 8, 3)), "label": label}
+        ),
+        split_datasets={"train": tf.data.Dataset.from_tensors(example)},
+        data_dir=str(tmp_path),
+    )
+    source = load(f"tfds:{kind}", data_dir=tmp_path, streaming=streaming)
+    np.testing.assert_array_equal(source.sample(1)[0][0], pixels)
+    assert source.num_classes is None
+    assert len(source.notes) == 1
+    assert "'label' must be a ClassLabel with a number of classes" in source.notes[0]
+
+
+def test_a_digest_of_records(root, cifar10, tmp_path):
+    shutil.copytree(root / "cifar10", tmp_path / "cifar10")
+    first = load("cifar10", data_dir=root).digest
+    moved = load("tfds:cifar10", data_dir=tmp_path, streaming=True)
+    assert moved.digest == first
+    assert load("cifar10", split="test", data_dir=root).digest != first
+    record = next((tmp_path / "cifar10").rglob("*train*tfrecord*"))
+    content = bytearray(record.read_bytes())
+    content[len(content) // 2] ^= 1
+    record.write_bytes(content)
+    assert load("cifar10", data_dir=tmp_path, streaming=True).digest != first

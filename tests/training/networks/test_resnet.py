@@ -210,9 +210,9 @@ def test_it_is_registered():
 
 
 @pytest.mark.parametrize("make", [resnet.generator, resnet.discriminator])
-@pytest.mark.parametrize("shape", [(28, 28, 1), (64, 64, 3), (32, 48, 3), (32, 32)])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (65, 65, 3), (32, 48, 3), (32, 32)])
 def test_bad_image_shapes_are_named_with_the_good_ones(make, shape):
-    with pytest.raises(ValueError, match=r"`image_shape`.*\[32, 48, 128\].*Received"):
+    with pytest.raises(ValueError, match=r"`image_s(hape|ize)`.*Received"):
         make(shape)
 
 
@@ -244,3 +244,29 @@ def test_statistics_of_the_global_batch_on_request(name, classes):
         )
         norms = [layer for layer in model.layers if hasattr(layer, "synchronized")]
         assert norms and {norm.synchronized for norm in norms} == {synchronized}
+
+
+@pytest.mark.parametrize("size", resnet.SIZES)
+def test_every_size_has_networks_that_fit(size):
+    assert (size, resnet.SIZES[0], resnet.SIZES[-1]) >= (32, 32, 256)
+    g = resnet.generator((size, size, 3), width_multiplier=1 / 64)
+    d = resnet.discriminator((size, size, 3), width_multiplier=1 / 64)
+    assert g.output_shape == (None, size, size, 3)
+    assert d.output_shape == (None, 1)
+    # No resolution that is halved is odd: pooling would drop its last row.
+    sides = [layer.input.shape[1] for layer in d.layers if "pool" in layer.name]
+    assert all(side % 2 == 0 for side in sides)
+
+
+def test_the_rule_for_other_sizes_makes_the_papers_128_pixel_networks(monkeypatch):
+    paper = resnet._architecture((128, 128, 3))
+    monkeypatch.delitem(resnet._ARCHITECTURES, 128)
+    assert resnet._architecture((128, 128, 3)) == paper
+
+
+@pytest.mark.parametrize(
+    ("size", "nearest"), [(30, "32 and 40"), (50, "48 and 56"), (1000, "224 and 256")]
+)
+def test_the_nearest_sizes_are_named(size, nearest):
+    with pytest.raises(ValueError, match=f"nearest of which are {nearest}"):
+        resnet.check((size, size, 3))
