@@ -19,7 +19,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 REQUIREMENTS := pyproject.toml constraints.txt $(wildcard requirements/*.txt)
 SOURCES := sn_keras training export benchmarks tests examples
 
-.PHONY: help setup setup-dev demo test test-fast test-torch docs lint format format-check typecheck clean
+.PHONY: help setup setup-dev demo test test-fast test-torch docs notebook lint format format-check typecheck clean
 .DEFAULT_GOAL := help
 
 help:
@@ -70,6 +70,9 @@ $(DOCS_VENV)/.setup: requirements/docs.txt
 
 docs: $(DOCS_VENV)/.setup
 	$(DOCS_VENV)/bin/zensical build --clean --strict
+
+notebook: $(DOCS_VENV)/.setup
+	$(DOCS_VENV)/bin/jupytext --to notebook examples/own_gan.py
 
 $(TORCH_VENV)/.setup: $(REQUIREMENTS)
 	$(PYTHON) -m venv $(TORCH_VENV)

@@ -128,3 +128,22 @@ def test_the_files_that_a_page_links_to_are_there(path):
 def _examples_are_in_one_style():
     text = "".join(path.read_text(encoding="utf-8") for path in MODULES)
     assert ">>> " not in text
+
+
+@pytest.mark.parametrize(
+    ("package", "page"),
+    [
+        ("sn_keras", "sn_keras"),
+        ("training", "training"),
+        ("training.evaluation", "evaluation"),
+        ("export", "export"),
+    ],
+)
+def test_the_reference_has_every_public_name(package, page):
+    if package != "sn_keras" and keras.backend.backend() != "tensorflow":
+        pytest.skip("`training` and `export` are for TensorFlow")
+    text = (ROOT / "docs" / "reference" / f"{page}.md").read_text(encoding="utf-8")
+    listed = {
+        line.rpartition(".")[2] for line in text.splitlines() if line[:4] == "::: "
+    }
+    assert set(importlib.import_module(package).__all__) <= listed

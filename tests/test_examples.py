@@ -1,5 +1,6 @@
 """Each file of examples/ runs from the command line, in small."""
 
+import json
 import os
 import subprocess
 import sys
@@ -41,3 +42,16 @@ def test_an_example_runs(path, tmp_path):
     )
     assert process.returncode == 0, process.stderr
     assert PRINTS[path.stem] in process.stdout
+
+
+def test_the_notebook_is_the_script():
+    path = ROOT / "examples" / "own_gan.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells)
+    script = path.with_suffix(".py").read_text(encoding="utf-8")
+
+    def lines(text):
+        return [line for line in text.splitlines() if line.strip()]
+
+    assert lines(code) == lines(script)
+    assert not any(cell.get("outputs") for cell in cells)
