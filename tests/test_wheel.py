@@ -59,7 +59,8 @@ def test_it_works_alone_with_the_oldest_and_the_newest_keras(wheel, tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     assert run(sys.executable, "-m", "venv", tmp_path / "venv")[0] == 0
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    snippet = re.search(r"^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)[1]
+    snippets = re.findall(r"^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    snippet = "".join(snippets[:2])
     install = [python, "-m", "pip", "install", "--quiet"]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": ""}
     for keras_version in (f"keras=={OLDEST}", "keras"):
