@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH_VENV ?= .venv-torch
 DOCS_VENV ?= .venv-docs
+RUNTIMES_VENV ?= .venv-runtimes
+# TensorFlow 2.15 has no build for a newer Python.
+RUNTIMES_PYTHON ?= $(shell command -v python3.11 || command -v python3.10 || echo $(PYTHON))
 GPU ?=
 # The CPU build of TensorFlow is a fifth of the size of the one with CUDA.
 TENSORFLOW ?= $(if $(GPU),gpu,cpu)
@@ -19,7 +22,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 REQUIREMENTS := pyproject.toml constraints.txt $(wildcard requirements/*.txt)
 SOURCES := sn_keras training export benchmarks tests examples
 
-.PHONY: help setup setup-dev demo test test-fast test-torch docs notebook lint format format-check typecheck clean
+.PHONY: help setup setup-dev demo test test-fast test-torch test-runtimes docs notebook lint format format-check typecheck clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +31,7 @@ help:
 	@echo "make test-fast   the same without the tests that take seconds each"
 	@echo "make docs        build the site in site/, with links checked"
 	@echo "make test-torch  run the tests of sn_keras on torch, in an environment of its own"
+	@echo "make test-runtimes  run exported files in TensorFlow 2.15 and an onnxruntime of 2024"
 	@echo "make setup       what demo needs; setup-dev: what test, lint and typecheck need"
 	@echo "make lint | format | format-check | typecheck | clean"
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) GPU=$(GPU) RUN=$(RUN)"
@@ -82,6 +86,14 @@ $(TORCH_VENV)/.setup: $(REQUIREMENTS)
 test-torch: $(TORCH_VENV)/.setup
 	KERAS_BACKEND=torch $(TORCH_VENV)/bin/python -m pytest $(PYTEST) -n $(WORKERS) --dist loadfile tests/sn_keras
 
+$(RUNTIMES_VENV)/.setup: requirements/runtimes.txt
+	$(RUNTIMES_PYTHON) -m venv $(RUNTIMES_VENV)
+	$(RUNTIMES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/runtimes.txt
+	@touch $@
+
+test-runtimes: setup-dev $(RUNTIMES_VENV)/.setup
+	RUNTIMES_PYTHON=$(abspath $(RUNTIMES_VENV))/bin/python $(BIN)/python -m pytest $(PYTEST) tests/export/test_runtimes.py
+
 lint: setup-dev
 	$(BIN)/python -m ruff check $(SOURCES)
 
@@ -96,5 +108,5 @@ typecheck: setup-dev
 	$(BIN)/python -m mypy
 
 clean:
-	rm -rf $(VENV) $(TORCH_VENV) $(DOCS_VENV) site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TORCH_VENV) $(DOCS_VENV) $(RUNTIMES_VENV) site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

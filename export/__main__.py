@@ -17,6 +17,8 @@ COMMANDS: dict[str, str] = {
     "against Keras in a process of its own, and prints the differences.",
     "discriminator": "Writes a Keras discriminator as a SavedModel (images to logits "
     "and features) and checks it against Keras.",
+    "verify": "Checks that the files of an export are the ones that were written, and "
+    "runs each again on the latents whose Keras images the export holds.",
     "benchmark": "Measures the files of an export: milliseconds of a call (median) "
     "and images a second, in turns, in a new process for each number of threads.",
     "web": "Writes a static folder with a page that draws with a `.tflite` file of an "

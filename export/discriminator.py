@@ -12,12 +12,14 @@ import tensorflow as tf
 
 import sn_keras
 from export import folder as folders
-from export import manifests
+from export import manifest
 from export.errors import VerificationError
 from export.formats import saved_model
+from export.reading import inputs as forms
 from export.reading import keras_files, plain_models
-from export.reading.generator import check_weights, classes_of_layers
+from export.reading.loading import check_weights
 from export.verification import isolation
+from sn_keras import values
 
 # The largest difference that passes, over the largest value.
 _BOUND = 1e-4
@@ -54,7 +56,20 @@ def export_discriminator(
         ValueError, TypeError: if `discriminator` is none.
         FileExistsError: if `output` must not be written.
         VerificationError: if the SavedModel does not do what Keras does.
+
+    Example:
+    ```python
+    import keras
+    from export import export_discriminator
+
+    discriminator = keras.Sequential(
+        [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+    export_discriminator(discriminator, "exported-d")
+    ```
     """
+    seed = values.integer("seed", seed, 0)
+    overwrite = values.boolean("overwrite", overwrite)
     target = folders.check_target(output, overwrite)
     model, names, returned = _load(discriminator)
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
@@ -75,8 +90,8 @@ def export_discriminator(
         (actual,) = isolation.run_isolated(
             path, "saved_model", ["serving_default"], [inputs]
         )
-        values = [inputs[name] for name in names]
-        expected = dict(zip(returned, model(values, training=False), strict=True))
+        given = [inputs[name] for name in names]
+        expected = dict(zip(returned, model(given, training=False), strict=True))
         differences = {
             name: float(
                 np.abs(actual[name] - np.asarray(value)).max()
@@ -92,25 +107,31 @@ def export_discriminator(
                 f"{target} is as it was."
             )
         content = {"sn_keras": sn_keras.__version__, "differences": differences}
-        manifests.write(folder, content)
+        manifest.write(folder, content)
     return differences
 
 
 def _load(discriminator: Any) -> tuple[keras.Model, list[str], list[str]]:
     """Returns a model, and the names of its inputs and outputs, the features last."""
     model = keras_files.load(discriminator, "discriminator")
+    model = forms.functional(model, f"discriminator {model.name!r}")
     check_weights(model, f"discriminator {model.name!r}")
-    inputs = list(getattr(model, "inputs", None) or [])
-    names = [_kind(tensor) for tensor in inputs]
+    names = [_kind(tensor) for tensor in model.inputs]
     outputs = _outputs(model)
     good = sorted(names) in (["images"], ["images", "labels"]) and "logits" in outputs
     if good:
         # Anew from its tensors: lists in the order above, and not, say, dictionaries.
-        listed = keras.Model(inputs, list(outputs.values()), name=model.name)
-        plain = plain_models.plain(listed)
+        listed = keras.Model(model.inputs, list(outputs.values()), name=model.name)
+        fresh = [
+            keras.Input(tensor.shape[1:], name=name)
+            if name == "images"
+            else keras.Input((), dtype="int32", name=name)
+            for name, tensor in zip(names, model.inputs, strict=True)
+        ]
+        plain, _ = plain_models.plain(listed, fresh)
         dense = [one for one in plain.layers if isinstance(one, keras.layers.Dense)]
     if not good or not dense:
-        described = [(t.name, tuple(t.shape), str(t.dtype)) for t in inputs]
+        described = [(t.name, tuple(t.shape), str(t.dtype)) for t in model.inputs]
         raise ValueError(
             f"{model.name!r} is no discriminator: its inputs must be images of shape "
             "(batch, height, width, channels) and, if it is conditional, integer "
@@ -118,7 +139,9 @@ def _load(discriminator: Any) -> tuple[keras.Model, list[str], list[str]]:
             "`logits`, which a dense layer must give. Received: "
             f"inputs {described}, outputs {list(outputs)}"
         )
-    plain_models.check_equal(listed, plain, list(_draw(plain, names, 0).values()))
+    drawn = list(_draw(plain, names, 0).values())
+    given = [forms.shaped(*pair) for pair in zip(drawn, model.inputs, strict=True)]
+    plain_models.check_equal(listed, plain, given, drawn)
     features = dense[-1].input
     return (
         keras.Model(plain.inputs, [*plain.outputs, features]),
@@ -145,7 +168,7 @@ def _draw(model: keras.Model, names: list[str], seed: int) -> dict[str, np.ndarr
             drawn = rng.uniform(-1, 1, (_IMAGES, *tensor.shape[1:]))
             inputs[name] = drawn.astype("float32")
         else:
-            classes = classes_of_layers(model) or 1
+            classes = forms.classes_of_layers(model) or 1
             labels: np.ndarray = np.arange(_IMAGES) % classes
             inputs[name] = labels.astype("int32")
     return inputs
@@ -183,4 +206,4 @@ def _kind(tensor: Any) -> str:
     integer = "int" in keras.backend.standardize_dtype(tensor.dtype)
     if len(tensor.shape) == 4 and None not in tensor.shape[1:] and not integer:
         return "images"
-    return "labels" if integer and len(tensor.shape) == 1 else "?"
+    return "labels" if forms.kinds([tensor]) == ["labels"] else "?"

@@ -1,53 +1,45 @@
-"""Writing a folder whole or not at all."""
+"""Writing a folder whole or not at all.
+
+A folder that is replaced holds a manifest. What that doesn't list, or lists with
+another digest, is somebody else's, and nothing here deletes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import fnmatch
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 
-from export import manifests
+import filelock
 
-# Of the folder that an export is written to before it takes its place.
+from export import manifest
+
+# Of the folder that an export is written to before it takes its place, and of the
+# file in it that says whose place that is: a name alone doesn't tell `mnist` from
+# `mnist-v2`.
 _SUFFIX = ".partial"
-
-# What an earlier export or page consists of: nothing else is deleted with it.
-_WRITTEN = (
-    manifests.NAME,
-    "saved_model",
-    "generator.onnx",
-    "generator-*.tflite",
-    "web",
-    f".web-*{_SUFFIX}",
-    "page.json",
-    "generator.tflite",
-    "litert",
-    "*.js",
-    "*.css",
-    "index.html",
-)
+_MARK = "written-for"
 
 
 def check_target(
-    path: str | os.PathLike[str], overwrite: bool, manifest: str = manifests.NAME
+    path: str | os.PathLike[str], overwrite: bool, name: str = manifest.NAME
 ) -> pathlib.Path:
     """Refuses a target that holds anything that must not be lost; returns its path.
 
     Args:
         path: the folder that is to be written.
         overwrite: whether an earlier export there may be replaced.
-        manifest: the file by which an earlier export is known.
+        name: of the manifest by which an earlier export is known.
 
     Raises:
         TypeError, ValueError: if `path` is no path.
         FileExistsError: if there is something at `path` and `overwrite` is False, or
-            it is no earlier export, holds other things, or can't be moved.
+            it is no earlier export, holds other or changed files, or can't be moved.
         NotADirectoryError, PermissionError: if nothing can be written there.
     """
     if not isinstance(path, (str, os.PathLike)):
@@ -79,34 +71,46 @@ def check_target(
             f"{path} exists. Choose another folder, or pass `--overwrite` "
             "(`overwrite=True`) to replace an earlier export."
         )
-    if path.is_symlink() or not (path / manifest).is_file():
+    if path.is_symlink() or not (path / name).is_file():
         raise FileExistsError(
-            f"{path} exists and is no earlier export (it has no {manifest}), so it is "
+            f"{path} exists and is no earlier export (it has no {name}), so it is "
             "not overwritten."
         )
-    others = [entry.name for entry in path.iterdir() if not _is_written(entry.name)]
+    _check_ours(path, path, name)
+    return path
+
+
+def _check_ours(path: pathlib.Path, shown: pathlib.Path, name: str) -> None:
+    """Refuses to replace a folder with files that its manifest doesn't account for."""
+    try:
+        differ = manifest.changes(path, name)
+    except (OSError, ValueError) as error:
+        raise FileExistsError(
+            f"{shown} is not overwritten, because what in it is an export's can't be "
+            f"told. {error}"
+        ) from error
+    others = sorted(file for file, word in differ.items() if word != "missing")
     if others:
         raise FileExistsError(
-            f"{path} is not overwritten: {', '.join(sorted(others))} in it is no part "
-            "of an export. Move it elsewhere first."
+            f"{shown} is not overwritten: {', '.join(others)} in it is no part of an "
+            "export, or was changed since. Move it elsewhere first."
         )
-    return path
 
 
 @contextlib.contextmanager
 def replaced(
-    path: pathlib.Path, overwrite: bool, manifest: str = manifests.NAME
+    path: pathlib.Path, overwrite: bool, name: str = manifest.NAME
 ) -> Iterator[pathlib.Path]:
     """A new folder that takes the place of `path` at the end, if all goes well.
 
-    What a killed export left beside `path` is removed first; if it was killed in the
-    moment between taking the old folder away and putting the new one there, the old
-    one is put back.
+    What a killed export of the same target left is removed first; if it was killed in
+    the moment between taking the old folder away and putting the new one there, the
+    old one is put back.
 
     Args:
         path: the folder to write.
         overwrite: whether an earlier export there may be replaced.
-        manifest: the file by which an earlier export is known.
+        name: of the manifest by which an earlier export is known.
 
     Yields:
         A temporary folder beside `path`, so that moving it is one rename.
@@ -117,23 +121,21 @@ def replaced(
     path = pathlib.Path(os.path.abspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear_up_after_killed(path)
-    check_target(path, overwrite, manifest)
-    temporary = tempfile.mkdtemp(_SUFFIX, f".{path.name}-", path.parent)
-    new = pathlib.Path(temporary, "new")
-    old = pathlib.Path(temporary, "old")
-    with _held(pathlib.Path(temporary)):
+    check_target(path, overwrite, name)
+    temporary = pathlib.Path(tempfile.mkdtemp(_SUFFIX, f".{path.name}-", path.parent))
+    new, old = temporary / "new", temporary / "old"
+    with _held(temporary):
         try:
+            (temporary / _MARK).write_text(path.name, encoding="utf-8")
             new.mkdir()
             yield new
-            check_target(path, overwrite, manifest)
+            check_target(path, overwrite, name)
             if path.exists():
                 path.rename(old)
-            try:
-                new.rename(path)
-            except OSError:
-                if old.exists():
-                    old.rename(path)
-                raise
+                # Once more, now that nothing can be added by that path.
+                if any(old.iterdir()):
+                    _check_ours(old, path, name)
+            new.rename(path)
         except Exception as error:
             if not _is_full(error):
                 raise
@@ -142,12 +144,35 @@ def replaced(
                 f"was. ({error})"
             ) from error
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _clear(temporary, path)
 
 
-def _is_written(name: str) -> bool:
-    """Whether an export, or a page, has an entry of this name."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _WRITTEN)
+def _clear(temporary: pathlib.Path, path: pathlib.Path) -> None:
+    """Removes a temporary folder, after what it holds of `path` alone is put back."""
+    old = temporary / "old"
+    # As long as the new folder is there, it has not taken the place of the old one.
+    if old.exists() and (temporary / "new").exists():
+        if os.path.lexists(path):
+            return
+        try:
+            old.rename(path)
+        except OSError:
+            return
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _clear_up_after_killed(path: pathlib.Path) -> None:
+    pattern = re.compile(rf"\.{re.escape(path.name)}-\w{{8}}{re.escape(_SUFFIX)}")
+    for left in path.parent.iterdir():
+        if not pattern.fullmatch(left.name) or left.is_symlink():
+            continue
+        mark = left / _MARK
+        # `.mnist-v2-….partial` may be of `mnist-v2`, or anything of the user's.
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != path.name:
+            continue
+        with _held(left) as free:
+            if free:  # and not what another process is writing
+                _clear(left, path)
 
 
 def _is_full(error: Exception) -> bool:
@@ -158,19 +183,6 @@ def _is_full(error: Exception) -> bool:
     return os.strerror(errno.ENOSPC) in str(error)
 
 
-def _clear_up_after_killed(path: pathlib.Path) -> None:
-    for left in path.parent.iterdir():
-        if not (left.name.startswith(f".{path.name}-") and left.name.endswith(_SUFFIX)):
-            continue
-        with _held(left) as free:
-            if not free:  # another process is writing there
-                continue
-            old = left / "old"
-            if old.exists() and not os.path.lexists(path):
-                old.rename(path)
-            shutil.rmtree(left, ignore_errors=True)
-
-
 @contextlib.contextmanager
 def _held(folder: pathlib.Path) -> Iterator[bool]:
     """Locks a folder until the block or the process ends; says whether it could.
@@ -178,17 +190,13 @@ def _held(folder: pathlib.Path) -> Iterator[bool]:
     The operating system gives the lock back however the process ends, so that what a
     killed export left can be told from what another one is writing.
     """
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
+        lock.acquire()
+    except (filelock.Timeout, OSError):  # held, or no locks on this file system
         yield False
         return
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except OSError:  # held by another process, or no locks on this file system
-            free = False
-        yield free
+        yield True
     finally:
-        os.close(descriptor)
+        lock.release()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from export import folder as folders
-from export import manifests
+from export import manifest
 from export.errors import VerificationError
 from export.formats import litert, metadata, onnx_file, saved_model
 from export.formats.names import FORMATS, PRECISIONS
-from export.reading import generator as generators
-from export.verification import comparison, summary
+from export.reading import loading
+from export.verification import comparison, stored, summary
 from export.verification.scores import Classifier
+from sn_keras import values
 
 # What a file with an open batch is run with: one image, an odd number, a usual one.
 _OPEN_SIZES = (1, 3, 16)
@@ -33,6 +32,7 @@ def export_generator(
     seed: int = 0,
     calibration_samples: int = 128,
     num_classes: int | None = None,
+    output_range: Sequence[float] | None = None,
     min_psnr: float | None = None,
     classifier: Any = None,
     report: Callable[[str], None] = lambda line: None,
@@ -47,8 +47,9 @@ def export_generator(
         generator: a `.keras` file, a run's folder, or a Keras model.
         output: folder to write.
         formats: of `saved_model`, `litert`, `onnx`. Defaults to the first two.
-        precisions: of `float32`, `float16`, `int8-dynamic`, `int8-full`, for LiteRT;
-            the other formats are float32. Defaults to float32.
+        precisions: of `float32`, `float16`, `int8-dynamic`, `int8-full`, for LiteRT.
+            SavedModels are float32, ONNX files float32 and, if it is among them,
+            float16. Defaults to float32.
         batch_sizes: for LiteRT, whose files have a signature for each. Defaults to 1
             and 16.
         overwrite: whether an earlier export in `output` may be replaced. Defaults to
@@ -59,6 +60,9 @@ def export_generator(
             to 128.
         num_classes: for a conditional generator whose layers and configuration don't
             tell.
+        output_range: the values of black and of white in the generator's images.
+            Defaults to what the last activation tells (a tanh −1 and 1, a sigmoid 0
+            and 1, with what a `Rescaling` makes of them), or else the outputs.
         min_psnr: the least PSNR in dB against Keras that every file must reach, in
             place of the bounds in `verification.comparison.BOUNDS`. Defaults to None.
         classifier: a `.keras` file or Keras model that takes images with values from 0
@@ -85,22 +89,29 @@ def export_generator(
     export_generator("runs/a/generator.keras", "exported", precisions=["float16"])
     ```
     """
-    _check_choice("formats", formats, FORMATS)
-    _check_choice("precisions", precisions, PRECISIONS)
-    _check_sizes(batch_sizes)
-    _check_numbers(seed, calibration_samples, min_psnr)
+    formats = _each("formats", formats, _of(FORMATS))
+    precisions = _each("precisions", precisions, _of(PRECISIONS))
+    batch_sizes = _each(
+        "batch_sizes", batch_sizes, lambda n, x: values.integer(n, x, 1, 4096)
+    )
+    seed = values.integer("seed", seed, 0)
+    samples = values.integer("calibration_samples", calibration_samples, 1)
+    if min_psnr is not None:
+        min_psnr = values.number("min_psnr", min_psnr)
+    overwrite = values.boolean("overwrite", overwrite)
     if "onnx" in formats:
         onnx_file.check_available()
     target = folders.check_target(output, overwrite)
-    batch_sizes = [int(size) for size in batch_sizes]  # NumPy's have no JSON
-    loaded = generators.load(generator, num_classes)
+    loaded = loading.load(generator, num_classes, output_range)
+    low, high = loaded.output_range
+    report(f"images are in [{low:g}, {high:g}], which {loaded.range_told_by} tells")
     judge = None if classifier is None else Classifier(classifier, loaded)
     sizes = {*batch_sizes, *_OPEN_SIZES}
     expected = comparison.reference(loaded, sorted(sizes), seed, judge)
     differences = []
     with folders.replaced(target, overwrite) as folder:
         for path, format, precision in _write(
-            loaded, folder, formats, precisions, batch_sizes, calibration_samples, seed
+            loaded, folder, formats, precisions, batch_sizes, samples, seed
         ):
             report(f"written {path.name}; running it beside Keras")
             used = batch_sizes if format == "litert" else _OPEN_SIZES
@@ -114,17 +125,19 @@ def export_generator(
                 f"{', '.join(failed)}: further from Keras than the bound. {target} "
                 "is as it was."
             )
-        manifest = {
+        stored.save(expected, folder)
+        content = {
             **metadata.describe(loaded),
-            "batch_sizes": list(batch_sizes),
+            "batch_sizes": batch_sizes,
+            "compute_dtype": loaded.compute_dtype,
             "files": [dataclasses.asdict(one) for one in differences],
         }
-        manifests.write(folder, manifest)
+        manifest.write(folder, content)
     return differences
 
 
 def _write(
-    generator: generators.Generator,
+    generator: loading.Generator,
     folder: pathlib.Path,
     formats: Sequence[str],
     precisions: Sequence[str],
@@ -138,9 +151,8 @@ def _write(
         saved_model.write(generator, path)
         yield path, "saved_model", "float32"
     if "onnx" in formats:
-        path = folder / "generator.onnx"
-        onnx_file.write(generator, path)
-        yield path, "onnx", "float32"
+        for precision, path in onnx_file.write(generator, folder, precisions):
+            yield path, "onnx", precision
     if "litert" in formats:
         for precision, content in litert.convert(
             generator, precisions, batch_sizes, calibration_samples, seed
@@ -150,45 +162,16 @@ def _write(
             yield path, "litert", precision
 
 
-def _check_choice(name: str, chosen: Sequence[str], known: Sequence[str]) -> None:
-    listed = [] if isinstance(chosen, str) else list(chosen or ())
-    good = all(one in known for one in listed)
-    if not listed or not good or len(set(listed)) != len(listed):
-        raise ValueError(
-            f"`{name}` must be a list of one or more of {list(known)}, each once. "
-            f"Received: {name}={chosen!r}"
-        )
+def _each(argument: str, given: Any, check: Callable[[str, Any], Any]) -> list[Any]:
+    """Returns a list of one or more different values, each of them checked."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise TypeError(values.message(argument, "a list", given))
+    listed = [check(argument, one) for one in given]
+    if not listed or len(set(listed)) != len(listed):
+        wanted = "a list of one or more values, each once"
+        raise ValueError(values.message(argument, wanted, given))
+    return listed
 
 
-def _check_numbers(seed: int, calibration_samples: int, min_psnr: float | None) -> None:
-    if not _is_integer(seed) or seed < 0:
-        raise ValueError(
-            f"`seed` must be an integer of 0 or more. Received: seed={seed!r}"
-        )
-    if not _is_integer(calibration_samples) or calibration_samples < 1:
-        raise ValueError(
-            "`calibration_samples` must be an integer of 1 or more: int8-full takes "
-            "latents to calibrate with. "
-            f"Received: calibration_samples={calibration_samples!r}"
-        )
-    number = isinstance(min_psnr, (int, float)) and not math.isnan(min_psnr)
-    if min_psnr is not None and not number:
-        raise ValueError(
-            "`min_psnr` must be a number of decibels, or None. "
-            f"Received: min_psnr={min_psnr!r}"
-        )
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _check_sizes(batch_sizes: Sequence[int]) -> None:
-    good = batch_sizes and all(
-        _is_integer(size) and 1 <= size <= 4096 for size in batch_sizes
-    )
-    if not good or len(set(batch_sizes)) != len(batch_sizes):
-        raise ValueError(
-            "`batch_sizes` must be different integers between 1 and 4096, one or more. "
-            f"Received: batch_sizes={batch_sizes!r}"
-        )
+def _of(known: Sequence[str]) -> Callable[[str, Any], str]:
+    return lambda argument, value: values.name(argument, value, known)

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import pathlib
 
-from export import manifests
+from export import manifest
 from export.timing import timings
 from export.timing.benchmark import benchmark
 
@@ -62,5 +62,5 @@ def run(options: argparse.Namespace) -> None:
             "machine": machine,
             "timings": [dataclasses.asdict(one) for one in measured],
         }
-        text = json.dumps(manifests.finite(content), indent=2)
+        text = json.dumps(manifest.finite(content), indent=2)
         pathlib.Path(options.json).write_text(text + "\n", encoding="utf-8")

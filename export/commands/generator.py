@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=PRECISIONS,
         default=["float32"],
-        help="of the .tflite files; default: float32",
+        help="of the .tflite files, and float16 of ONNX files too; default: float32",
     )
     parser.add_argument(
         "--batch-sizes",
@@ -64,6 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "changes, and fails beyond a bound for each precision",
     )
     parser.add_argument(
+        "--output-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="the values of black and of white; default: what the last activation, or "
+        "else the outputs, tell",
+    )
+    parser.add_argument(
         "--num-classes",
         type=int,
         metavar="N",
@@ -86,6 +94,7 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         calibration_samples=options.calibration_samples,
         num_classes=options.num_classes,
+        output_range=options.output_range,
         min_psnr=options.min_psnr,
         classifier=options.classifier,
         report=lambda line: print(line, flush=True),

@@ -11,13 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from export.errors import ConversionError
+from export.errors import ConversionError, layer_of
 from export.formats import metadata, saved_model, signatures
 from export.formats.names import signature_name
 from export.inference import simplification
-from export.layer_names import layer_of
 from export.quiet import quiet
-from export.reading.generator import Generator
+from export.reading.loading import Generator
 
 
 def convert(
@@ -45,7 +44,7 @@ def convert(
     Raises:
         ConversionError: if the model has an op that LiteRT does not have built in.
     """
-    model = simplification.simplify(generator.model, phases=True)
+    model = simplification.simplify(generator.model, phases=True, portable=True)
     generator = dataclasses.replace(generator, model=model)
     functions = {
         signature_name("litert", size): signatures.generate(generator, size)
@@ -91,17 +90,21 @@ def _converter(path: pathlib.Path, keys: list[str], precision: str) -> Any:
 def _reason(message: str, generator: Generator) -> str:
     """Returns which op of which layer the converter's message is about."""
     ops = re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", message)
+    way_out = "A SavedModel has every op: `--format saved_model`."
     if not ops:
-        return message.strip().splitlines()[0] if message.strip() else "no reason given"
+        first = (message.strip().splitlines() or ["no reason given"])[0]
+        found = (layer_of(word, generator.names) for word in message.split())
+        layer = next((name for name in found if name), None)
+        return f"{first}{f' (layer {layer!r})' if layer else ''}. {way_out}"
     reasons = []
     for op in dict.fromkeys(ops):
         paths = re.findall(rf'"([^"@]*/{op.removeprefix("tf.")}\w*)@', message)
         layers = dict.fromkeys(
-            layer_of(path, generator.model) or path for path in paths
+            layer_of(path, generator.names) or path for path in paths
         )
         of = f" of layer {', '.join(map(repr, layers))}" if layers else ""
         reasons.append(f"LiteRT has no built-in op for {op}{of}")
-    return "; ".join(reasons) + "."
+    return f"{'; '.join(reasons)}. {way_out}"
 
 
 def _calibration(

@@ -10,7 +10,8 @@ import keras
 import tensorflow as tf
 
 import sn_keras
-from export.reading.generator import Generator
+from export.formats import signatures
+from export.reading.loading import Generator
 
 # Name of the entry in a `.tflite` file's own table of metadata.
 ENTRY = "sn_keras"
@@ -35,6 +36,7 @@ def describe(generator: Generator) -> dict[str, Any]:
     return {
         "latent_dim": generator.latent_dim,
         "image_shape": list(generator.image_shape),
+        "output_range": list(generator.output_range),
         "num_classes": generator.num_classes,
         "class_names": list(generator.class_names),
         "inputs": inputs,
@@ -42,8 +44,8 @@ def describe(generator: Generator) -> dict[str, Any]:
             "images": {
                 "shape": ["batch", *generator.image_shape],
                 "dtype": "float32",
-                "range": [-1.0, 1.0],
-                "to_uint8": "round((images + 1) * 127.5), clipped to [0, 255]",
+                "range": list(generator.output_range),
+                "to_uint8": signatures.to_bytes(generator, "images"),
             }
         },
         "config": json.loads(json.dumps(generator.config, default=str)),

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from export.formats import metadata, signatures
 from export.inference import simplification
-from export.reading.generator import Generator
+from export.reading.loading import Generator
 
 # TensorFlow keeps its hands off this folder of a SavedModel.
 DESCRIPTION = "assets.extra/description.json"
@@ -22,9 +22,10 @@ def write(generator: Generator, path: pathlib.Path) -> None:
     """Writes a SavedModel with the signatures `serving_default` and `sample`.
 
     `serving_default` takes `latents` (and `labels`), any number of them, and returns
-    `images` in [−1, 1]. `sample` takes `count`, `seed`, `truncation` (and `labels`)
-    and returns uint8 `images`. `assets.extra/description.json` says what each input
-    and output means: signatures have no place for it.
+    `images` in the generator's own range. `sample` takes `count`, `seed`,
+    `truncation` (and `labels`) and returns uint8 `images`.
+    `assets.extra/description.json` says what each input and output means: signatures
+    have no place for it.
 
     Args:
         generator: the generator.

@@ -7,15 +7,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from export.reading.generator import Generator
+from export.reading.loading import Generator
 
 # A threshold at which the normal distribution is not cut off in float32.
 NO_TRUNCATION = 8.0
 
 
-def to_uint8(images: Any) -> Any:
-    """Returns images in [−1, 1] as `round((x + 1) · 127.5)`, clipped to [0, 255]."""
-    scaled = tf.round((tf.cast(images, tf.float32) + 1.0) * 127.5)
+def to_uint8(images: Any, output_range: tuple[float, float] = (-1.0, 1.0)) -> Any:
+    """Returns images as `round((x − low) · 255 / (high − low))`, clipped to [0, 255].
+
+    Args:
+        images: of any floating dtype.
+        output_range: the values of black and of white. Defaults to −1 and 1.
+    """
+    low, high = output_range
+    scaled = tf.round((tf.cast(images, tf.float32) - low) * (255.0 / (high - low)))
     return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)
 
 
@@ -54,7 +60,7 @@ def draw_latents(count: Any, latent_dim: int, seed: Any, truncation: Any) -> Any
 def generate(
     generator: Generator, batch_size: int | None = None
 ) -> Callable[..., dict[str, Any]]:
-    """Returns a `tf.function`: latents (and labels) to images in [−1, 1].
+    """Returns a `tf.function`: latents (and labels) to images.
 
     Args:
         generator: the generator.
@@ -104,7 +110,8 @@ def sample(generator: Generator) -> Callable[..., dict[str, Any]]:
             count: Any, seed: Any = first, truncation: Any = whole
         ) -> dict[str, Any]:
             latents = draw_latents(count, generator.latent_dim, seed, truncation)
-            return {"images": to_uint8(generator(latents))}
+            images = generator(latents)
+            return {"images": to_uint8(images, generator.output_range)}
 
         return unconditional
 
@@ -116,7 +123,8 @@ def sample(generator: Generator) -> Callable[..., dict[str, Any]]:
     ) -> dict[str, Any]:
         latents = draw_latents(count, generator.latent_dim, seed, truncation)
         labels = _labels(count, seed, labels, generator.num_classes)
-        return {"images": to_uint8(generator(latents, labels))}
+        images = generator(latents, labels)
+        return {"images": to_uint8(images, generator.output_range)}
 
     return conditional
 
@@ -126,6 +134,7 @@ def describe(generator: Generator) -> dict[str, Any]:
     height, width, channels = generator.image_shape
     images = f"(count, {height}, {width}, {channels})"
     last = (generator.num_classes or 0) - 1
+    told = "[{:g}, {:g}]".format(*generator.output_range)
     serve = {"latents": f"float32 (count, {generator.latent_dim}), standard normal"}
     draw = {
         "count": "int32, 1 or more: number of images",
@@ -142,13 +151,24 @@ def describe(generator: Generator) -> dict[str, Any]:
     return {
         "serving_default": {
             "inputs": serve,
-            "outputs": {"images": f"float32 {images}, in [-1, 1]"},
+            "outputs": {"images": f"float32 {images}, in {told}"},
         },
         "sample": {
             "inputs": draw,
-            "outputs": {"images": f"uint8 {images}, round((x + 1) * 127.5)"},
+            "outputs": {"images": f"uint8 {images}, {to_bytes(generator)}"},
         },
     }
+
+
+def to_bytes(generator: Generator, name: str = "x") -> str:
+    """Returns the formula by which images become bytes.
+
+    Args:
+        generator: the generator.
+        name: of the images in it. Defaults to `x`.
+    """
+    low, high = generator.output_range
+    return f"round(({name} - {low:g}) * 255 / {high - low:g}), clipped to [0, 255]"
 
 
 def _labels(count: Any, seed: Any, labels: Any, num_classes: int | None) -> Any:

@@ -9,9 +9,11 @@ import keras
 import numpy as np
 
 import sn_keras
+from export import keras_private
 from export.inference import batch_norm, upsampling
 from export.inference.phases import PhaseConvolution
-from export.reading.copies import copied
+from export.inference.portable import SplitConvolution, rewritten
+from export.reading.plain_models import copied
 
 
 class Nothing(keras.layers.Layer):
@@ -22,7 +24,9 @@ class Nothing(keras.layers.Layer):
         return inputs
 
 
-def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
+def simplify(
+    model: keras.Model, phases: bool = False, portable: bool = False
+) -> keras.Model:
     """Returns a model of equal output in inference, made for inference alone.
 
     - A batch norm right after a convolution, transposed convolution or dense layer is
@@ -35,11 +39,16 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
       `PhaseConvolution`s; nearest upsampling is merged into the convolution that
       follows, whose kernel grows by it, or comes after it if that is 1×1.
 
-    Layers inside nested models are left as they are.
+    - With `portable`, convolutions that converters don't take become others
+      (`portable.rewritten`).
+
+    A layer that is called with `training=True` is left as it is, as are those inside
+    nested models.
 
     Args:
         model: a Functional or Sequential model; not changed.
         phases: see above. Defaults to False.
+        portable: see above. Defaults to False.
     """
     readers = _readers(model)
     folded = _foldable(model, readers)
@@ -55,7 +64,7 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
             return layer
         if id(layer) in folded or id(layer) in rectified or _idle(layer):
             return Nothing(name=layer.name)
-        if type(layer) is sn_keras.ConditionalBatchNormalization and _last_axis(layer):
+        if _is_class_norm(layer):
             scale, shift = batch_norm.class_affine(layer)
             return batch_norm.ClassAffine(scale, shift, layer.name)
         if phases and upsampling.is_nearest(layer):
@@ -78,9 +87,11 @@ def simplify(model: keras.Model, phases: bool = False) -> keras.Model:
             layer = convolution(layer)
         else:
             values[layer.name] = _weights(layer)
+        if portable and layer.name in values:
+            layer, values[layer.name] = rewritten(layer, values[layer.name])
         if phases and PhaseConvolution.can_replace(layer):
             return PhaseConvolution(layer.get_config())
-        return copied(layer)
+        return layer if isinstance(layer, SplitConvolution) else copied(layer)
 
     def convolution(
         layer: keras.layers.Layer, name: str | None = None
@@ -123,7 +134,7 @@ def _before(
     inputs = _inputs(layer)
     if len(inputs) != 1 or readers[id(inputs[0])] != 1:
         return None
-    producer = inputs[0]._keras_history.operation
+    producer = keras_private.producer(inputs[0])
     return producer if len(_inputs(producer)) == 1 else None
 
 
@@ -131,7 +142,7 @@ def _foldable(model: keras.Model, readers: Mapping[int, int]) -> Pairs:
     """Returns batch norms (by id) with the layer that each one folds into."""
     folded = {}
     for layer in model.layers:
-        if type(layer) is not keras.layers.BatchNormalization:
+        if type(layer) is not keras.layers.BatchNormalization or _in_training(layer):
             continue
         producer = _before(layer, readers)
         if (
@@ -183,7 +194,21 @@ def _upsampled(model: keras.Model, readers: Mapping[int, int]) -> Pairs:
 
 def _inputs(layer: keras.layers.Layer) -> list[Any]:
     """Returns the tensors that a layer is called on, over all of its calls."""
-    return [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
+    return [
+        tensor for call in keras_private.calls(layer) for tensor in call.input_tensors
+    ]
+
+
+def _in_training(layer: keras.layers.Layer) -> bool:
+    """Whether a layer does in inference what it does in training."""
+    return any(
+        call.arguments.kwargs.get("training") for call in keras_private.calls(layer)
+    )
+
+
+def _is_class_norm(layer: keras.layers.Layer) -> bool:
+    kind = type(layer) is sn_keras.ConditionalBatchNormalization
+    return kind and _last_axis(layer) and not _in_training(layer)
 
 
 def _last_axis(norm: keras.layers.Layer) -> bool:
@@ -197,7 +222,7 @@ def _weights(layer: keras.layers.Layer) -> list[np.ndarray]:
 
 def _idle(layer: keras.layers.Layer) -> bool:
     """Whether a layer does nothing in inference."""
-    return type(layer) in (
+    return not _in_training(layer) and type(layer) in (
         keras.layers.Dropout,
         keras.layers.SpatialDropout2D,
         keras.layers.GaussianNoise,

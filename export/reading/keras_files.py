@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import zipfile
 from typing import Any
 
+import h5py
 import keras
 
 # Registers its layers, so that files that hold them load.
 import sn_keras  # noqa: F401
+
+# How many times its own size a file may unpack to, and what any may.
+_LARGEST_RATIO = 10
+_ALWAYS_UNPACKED = 256_000_000
 
 
 def load(source: Any, argument: str = "generator") -> keras.Model:
@@ -45,13 +51,15 @@ def _read_model(path: pathlib.Path) -> keras.Model:
         raise ValueError(
             f"{path} is no whole `.keras` file: it is cut short or of another format."
         )
+    _check_sizes(path)
     unknown = unknown_layers(path)
     if unknown:
         raise ValueError(
             f"{path} has layers that can't be loaded: {', '.join(unknown)}. Custom "
             "layers must be importable: load the model in Python where they are "
             "registered (`keras.saving.register_keras_serializable`), and call "
-            "`export.export_generator` on the model object."
+            "`export.export_generator` on the model object. (Those of `sn_keras` are "
+            "registered here; a program of your own takes `import sn_keras` first.)"
         )
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -60,13 +68,63 @@ def _read_model(path: pathlib.Path) -> keras.Model:
         raise ValueError(f"{path} can't be loaded: {first[0]}") from error
 
 
+def _check_sizes(path: pathlib.Path) -> None:
+    """Refuses a file that unpacks to far more than itself, before it is unpacked.
+
+    Keras stores weights as they are, so that a whole file is about as large as they.
+    """
+    packed = path.stat().st_size
+    most = max(_LARGEST_RATIO * packed, _ALWAYS_UNPACKED)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            _check_size(path, packed, sum(one.file_size for one in entries), most)
+            for entry in entries:
+                if entry.filename.endswith(".h5"):
+                    with archive.open(entry) as file:
+                        _check_size(path, packed, _size_of_arrays(file), most)
+    # Encrypted, or packed by a method that Python lacks, among others.
+    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is no whole `.keras` file: {error}") from error
+
+
+def _check_size(path: pathlib.Path, packed: int, size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(
+            f"{path} is refused: its {packed / 1e6:.1f} MB unpack to "
+            f"{size / 1e6:,.0f} MB, which the weights of no trained model do."
+        )
+
+
+def _size_of_arrays(file: Any) -> int:
+    """Returns the bytes of all arrays in an HDF5 file, which may be compressed."""
+    sizes: list[int] = []
+
+    def add(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset):
+            sizes.append(int(node.size or 0) * node.dtype.itemsize)
+
+    with contextlib.suppress(OSError, RuntimeError):  # Keras says what is wrong
+        with h5py.File(file, "r") as content:
+            content.visititems(add)
+    return sum(sizes)
+
+
 def unknown_layers(path: pathlib.Path) -> list[str]:
     """Returns `Class (layer name)` of each layer in a file that Keras can't find."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
+        return _unregistered(config)
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no whole `.keras` file: {error}") from error
+    except RecursionError as error:
+        raise ValueError(
+            f"{path} can't be loaded: its layers nest too deep."
+        ) from error
+
+
+def _unregistered(config: Any) -> list[str]:
     found: list[str] = []
 
     def visit(node: Any) -> None:

@@ -14,14 +14,15 @@ import pathlib
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from export import manifests
+from export import manifest
 from export.quiet import quiet
 from export.timing import timed_calls
 from export.timing.timed_calls import Call
 from export.timing.timings import Timing
+from sn_keras import values
 
 # A run slower than this (the plain int8 export) gets fewer turns.
 _SLOW_SECONDS = 1.0
@@ -57,18 +58,17 @@ def benchmark(
 
     Raises:
         FileNotFoundError: if `folder` is no export.
-        ValueError: if an argument is out of its range.
+        TypeError: if an argument is of another kind.
+        ValueError: if one is out of its range, or a file is not the one that was
+            exported.
     """
     root = pathlib.Path(folder)
-    manifest = manifests.read(root)
-    sizes = list(batch_sizes or manifest["batch_sizes"])
-    for name, values in (("threads", threads), ("batch_sizes", sizes)):
-        if not values or any(value < 1 for value in values):
-            raise ValueError(
-                f"`{name}` must be integers of 1 or more. Received: {name}={values!r}"
-            )
-    if turns < 1:
-        raise ValueError(f"`turns` must be 1 or more. Received: turns={turns!r}")
+    described = manifest.read_generator(root)
+    if batch_sizes is None:
+        batch_sizes = described["batch_sizes"]
+    sizes = _integers("batch_sizes", batch_sizes)
+    threads = _integers("threads", threads)
+    turns = values.integer("turns", turns)
     timings: list[Timing] = []
     context = multiprocessing.get_context("spawn")
     for count in threads:
@@ -77,6 +77,15 @@ def benchmark(
             job = pool.submit(_measure, str(root), source, count, sizes, turns, naive)
             timings += job.result()
     return timings
+
+
+def _integers(argument: str, given: Any) -> list[int]:
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise TypeError(values.message(argument, "a list of integers", given))
+    listed = [values.integer(argument, one) for one in given]
+    if not listed:
+        raise ValueError(values.message(argument, "one integer or more", given))
+    return listed
 
 
 def _measure(
@@ -93,23 +102,25 @@ def _measure(
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     root = pathlib.Path(folder)
-    manifest = manifests.read(root)
+    described = manifest.read_generator(root, whole=False)
     timings = []
     with tempfile.TemporaryDirectory() as scratch:
         plain = (
-            timed_calls.plain_exports(generator, scratch) if generator and naive else {}
+            timed_calls.plain_exports(generator, described, scratch)
+            if generator and naive
+            else {}
         )
         for size in batch_sizes:
-            inputs = timed_calls.inputs_of(manifest, size)
+            inputs = timed_calls.inputs_of(described, size)
             calls: dict[tuple[str, str], Call | None] = {
                 (file["file"], file["precision"]): timed_calls.file_call(
                     root, file, inputs, size, threads
                 )
-                for file in manifest["files"]
+                for file in described["files"]
             }
             if generator is not None:
                 calls["keras predict", "float32"] = timed_calls.predict_call(
-                    generator, inputs
+                    generator, described, inputs
                 )
             for precision, path in plain.items():
                 name = "model.export litert"

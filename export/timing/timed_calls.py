@@ -15,13 +15,13 @@ from export.quiet import quiet
 Call = Callable[[], Any]
 
 
-def inputs_of(manifest: dict[str, Any], size: int) -> dict[str, np.ndarray]:
+def inputs_of(described: dict[str, Any], size: int) -> dict[str, np.ndarray]:
     """Returns latents (and labels) for an exported generator."""
     rng = np.random.default_rng(0)
-    latents = rng.normal(size=(size, manifest["latent_dim"])).astype("float32")
+    latents = rng.normal(size=(size, described["latent_dim"])).astype("float32")
     inputs: dict[str, np.ndarray] = {"latents": latents}
-    if manifest["num_classes"]:
-        labels: np.ndarray = np.arange(size) % manifest["num_classes"]
+    if described["num_classes"]:
+        labels: np.ndarray = np.arange(size) % described["num_classes"]
         inputs["labels"] = labels.astype("int32")
     return inputs
 
@@ -80,33 +80,35 @@ def file_call(
     return lambda: runner(**inputs)
 
 
-def predict_call(generator: str, inputs: dict[str, np.ndarray]) -> Call:
+def predict_call(
+    generator: str, described: dict[str, Any], inputs: dict[str, np.ndarray]
+) -> Call:
     """Returns a call of Keras' `predict`.
 
     Args:
         generator: the `.keras` file or run's folder.
+        described: the export's manifest.
         inputs: the latents (and labels).
     """
-    from export.reading import generator as generators
-
-    loaded = generators.load(generator)
-    model, values = loaded.model, loaded.in_order(**inputs)
+    loaded = _loaded(generator, described)
+    model, values = loaded.model, list(inputs.values())
     size = len(inputs["latents"])
     return lambda: model.predict(values, batch_size=size, verbose=0)
 
 
-def plain_exports(generator: str, scratch: str) -> dict[str, str]:
+def plain_exports(
+    generator: str, described: dict[str, Any], scratch: str
+) -> dict[str, str]:
     """Returns the files that Keras' own `export` makes, by precision.
 
     Args:
         generator: the `.keras` file or run's folder.
+        described: the export's manifest.
         scratch: folder to write them to.
     """
     import tensorflow as tf
 
-    from export.reading import generator as generators
-
-    model = generators.load(generator).model
+    model = _loaded(generator, described).model
     paths = {}
     for precision, options in (
         ("float32", {}),
@@ -117,6 +119,12 @@ def plain_exports(generator: str, scratch: str) -> dict[str, str]:
             model.export(path, format="litert", verbose=False, **options)
         paths[precision] = path
     return paths
+
+
+def _loaded(generator: str, described: dict[str, Any]) -> Any:
+    from export.reading import loading
+
+    return loading.load(generator, described["num_classes"], described["output_range"])
 
 
 def resized_call(path: str, inputs: dict[str, np.ndarray], threads: int) -> Call:

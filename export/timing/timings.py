@@ -9,7 +9,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from export.verification import tables
+from export.verification.summary import table as text_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,4 +74,4 @@ def table(timings: Sequence[Timing]) -> str:
                 f"{one.milliseconds / base:.2f}" if one.turns and base else "",
             )
         )
-    return tables.table(rows)
+    return text_table(rows)

@@ -8,19 +8,25 @@ from typing import Any
 import numpy as np
 
 from export.errors import VerificationError
-from export.reading.generator import Generator
+
+# Images in a call of `sample`.
+SAMPLES = 3
 
 
-def sample_calls(generator: Generator) -> list[dict[str, np.ndarray]]:
-    """Returns calls of `sample`: a seed twice, another one, and truncation 0."""
+def sample_calls(conditional: bool) -> list[dict[str, np.ndarray]]:
+    """Returns calls of `sample`: a seed twice, another one, and truncation 0.
+
+    Args:
+        conditional: whether it takes labels.
+    """
     calls = []
     for seed, truncation in ((7, 8.0), (7, 8.0), (8, 8.0), (7, 0.0)):
         call = {
-            "count": np.array(3, "int32"),
+            "count": np.array(SAMPLES, "int32"),
             "seed": np.array(seed, "int64"),
             "truncation": np.array(truncation, "float32"),
         }
-        if generator.conditional:
+        if conditional:
             call["labels"] = np.zeros(1, "int32")
         calls.append(call)
     return calls
@@ -30,7 +36,7 @@ def check_samples(
     path: pathlib.Path,
     samples: list[dict[str, np.ndarray]],
     images: list[Any],
-    generator: Generator,
+    shape: tuple[int, ...],
     constant: bool,
 ) -> None:
     """Checks what `sample` returned.
@@ -39,7 +45,7 @@ def check_samples(
         path: the file, for messages.
         samples: the calls that `sample_calls` returned; none for other formats.
         images: what each returned.
-        generator: the Keras generator.
+        shape: that each must have.
         constant: whether Keras gives one image for all latents, as a collapsed
             generator does.
 
@@ -49,7 +55,7 @@ def check_samples(
     if not samples:
         return
     for image in images:
-        check_images(path, image, (3, *generator.image_shape), "uint8")
+        check_images(path, image, shape, "uint8")
     first, again, other, typical = images
     same = not constant and np.array_equal(first, other)
     if not np.array_equal(first, again) or same:

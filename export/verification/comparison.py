@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from export.formats import names
-from export.reading.generator import Generator
+from export.reading.loading import Generator
 from export.verification import checks, isolation, scores
 
-# The least PSNR in dB, over images in [−1, 1], at which a file counts as a faithful
-# copy. float32 leaves room for another order of summation and no more; the others
-# are below what a trained generator of the paper reaches (see docs/export.md), and
-# well above what a wrong weight, layout or range gives (under 20 dB).
+# The least PSNR in dB, over the width of the images' range, at which a file counts as
+# a faithful copy. float32 leaves room for another order of summation and no more; the
+# others are below what a trained generator of the paper reaches (see docs/export.md),
+# and well above what a wrong weight, layout or range gives (under 20 dB).
 BOUNDS = {"float32": 90.0, "float16": 55.0, "int8-dynamic": 28.0, "int8-full": 24.0}
 
 # The largest relative change of a classifier's score.
@@ -45,10 +45,12 @@ class Difference:
         precision: of the weights.
         bytes: size on disk.
         images: number of images compared.
-        largest: largest absolute difference; images are in [−1, 1].
+        largest: largest absolute difference, in the units of the images.
         mean: mean absolute difference.
         psnr: peak signal-to-noise ratio in dB, infinite if all are equal.
         bound: the least PSNR that passes.
+        own_psnr: the same against what the model itself gives, where that computes
+            in half precision and files are compared with its float32 copy; else None.
         score: how a classifier's score changes; None without a classifier.
     """
 
@@ -61,6 +63,7 @@ class Difference:
     mean: float
     psnr: float
     bound: float
+    own_psnr: float | None = None
     score: scores.ScoreChange | None = None
 
     @property
@@ -69,10 +72,16 @@ class Difference:
         return self.psnr >= self.bound and (self.score is None or self.score.passed)
 
 
-def psnr(images: np.ndarray, reference: np.ndarray) -> float:
-    """Returns `10 · log10(4 / mean squared difference)`: the range has width 2."""
+def psnr(images: np.ndarray, reference: np.ndarray, width: float = 2.0) -> float:
+    """Returns `10 · log10(width² / mean squared difference)`.
+
+    Args:
+        images: of any shape.
+        reference: what they should be.
+        width: of the range that images lie in. Defaults to that of [−1, 1].
+    """
     error = np.mean(np.square(images.astype("float64") - reference))
-    return 10 * math.log10(4 / error) if error > 0 else math.inf
+    return 10 * math.log10(width**2 / error) if error > 0 else math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,21 +89,28 @@ class Reference:
     """What Keras makes of some latents.
 
     Attributes:
-        generator: the Keras generator.
         inputs: latents (and labels).
         images: one for each.
+        output_range: the values of black and of white.
         compared: how many of them a file is run on with every batch size; on the
             others with the largest alone.
+        own: what the model itself makes of them, if it computes in half precision.
         classifier: judges the images; None without one.
         logits: the classifier's, of each image.
     """
 
-    generator: Generator
     inputs: dict[str, np.ndarray]
     images: np.ndarray
+    output_range: tuple[float, float]
     compared: int
-    classifier: scores.Classifier | None
-    logits: np.ndarray | None
+    own: np.ndarray | None = None
+    classifier: scores.Classifier | None = None
+    logits: np.ndarray | None = None
+
+    @property
+    def width(self) -> float:
+        """Width of the range that images lie in."""
+        return self.output_range[1] - self.output_range[0]
 
 
 def reference(
@@ -111,17 +127,32 @@ def reference(
         seed: the seed of the latents. Defaults to 0.
         classifier: judges the images, of which it takes more. Defaults to None.
     """
-    height, width, _ = generator.image_shape
-    compared = max(min(_MOST_IMAGES, _PIXELS // (height * width)), *batch_sizes)
+    compared = max(most_compared(generator.image_shape), *batch_sizes)
     count = compared if classifier is None else max(compared, _SCORED)
     inputs = generator.draw(count, seed)
-    chunks = []
-    for start in range(0, count, _CHUNK):
-        batch = {k: v[start : start + _CHUNK] for k, v in inputs.items()}
-        chunks.append(np.asarray(generator(**batch)))
-    images = np.concatenate(chunks)
-    logits = None if classifier is None else classifier.logits(images)
-    return Reference(generator, inputs, images, compared, classifier, logits)
+    batches = [
+        {k: v[start : start + _CHUNK] for k, v in inputs.items()}
+        for start in range(0, count, _CHUNK)
+    ]
+    images = np.concatenate([np.asarray(generator(**batch)) for batch in batches])
+    own = None
+    if generator.compute_dtype != "float32":
+        own = np.concatenate([generator.predict(**batch) for batch in batches])
+    return Reference(
+        inputs=inputs,
+        images=images,
+        output_range=generator.output_range,
+        compared=compared,
+        own=own,
+        classifier=classifier,
+        logits=None if classifier is None else classifier.logits(images),
+    )
+
+
+def most_compared(image_shape: Sequence[int]) -> int:
+    """Returns how many images of a shape a file is compared on."""
+    height, width = image_shape[:2]
+    return min(_MOST_IMAGES, max(1, _PIXELS // (height * width)))
 
 
 def compare(
@@ -146,18 +177,18 @@ def compare(
         VerificationError: if the file can't be run, or returns other shapes, NaN, or
             (a SavedModel) samples that don't follow from the seed.
     """
-    calls, inputs, expected = [], [], []
+    calls, parts = [], []
     # The largest last: its images are then the last ones, in the latents' order.
     for size in (*sorted(batch_sizes)[:-1], largest := max(batch_sizes)):
         end = len(reference.images) if size == largest else reference.compared
         for start in range(0, end - size + 1, size):
-            part = slice(start, start + size)
             calls.append(names.signature_name(format, size))
-            inputs.append({k: v[part] for k, v in reference.inputs.items()})
-            expected.append(reference.images[part])
+            parts.append(slice(start, start + size))
+    inputs = [{k: v[part] for k, v in reference.inputs.items()} for part in parts]
+    expected = [reference.images[part] for part in parts]
     samples = []
     if format == "saved_model":
-        samples = checks.sample_calls(reference.generator)
+        samples = checks.sample_calls("labels" in reference.inputs)
     outputs = isolation.run_isolated(
         path, format, calls + ["sample"] * len(samples), inputs + samples
     )
@@ -165,13 +196,17 @@ def compare(
     for index, batch in enumerate(expected):
         checks.check_images(path, images[index], batch.shape, "float32")
     # To half a step of the bytes that `sample` returns.
-    constant = bool(np.ptp(reference.images, axis=0).max() < 1 / 255)
-    checks.check_samples(
-        path, samples, images[len(expected) :], reference.generator, constant
-    )
+    step = reference.width / 255
+    constant = bool(np.ptp(reference.images, axis=0).max() < step / 2)
+    shape = (checks.SAMPLES, *reference.images.shape[1:])
+    checks.check_samples(path, samples, images[len(expected) :], shape, constant)
     actual = np.concatenate(images[: len(expected)])
     wanted = np.concatenate(expected)
     error = np.abs(actual.astype("float64") - wanted)
+    own = None
+    if reference.own is not None:
+        listed = [reference.own[part] for part in parts]
+        own = psnr(actual, np.concatenate(listed), reference.width)
     scored = len(reference.images) // largest * largest
     return Difference(
         file=path.name,
@@ -181,8 +216,9 @@ def compare(
         images=len(actual),
         largest=float(error.max()),
         mean=float(error.mean()),
-        psnr=psnr(actual, wanted),
+        psnr=psnr(actual, wanted, reference.width),
         bound=BOUNDS[precision] if bound is None else bound,
+        own_psnr=own,
         score=_score(reference, actual[-scored:], SCORE_BOUNDS[precision]),
     )
 

@@ -15,6 +15,9 @@ import numpy as np
 
 from export.errors import VerificationError
 
+# The interpreter whose runtimes are asked.
+PYTHON = sys.executable
+
 
 def run_isolated(
     path: pathlib.Path,
@@ -54,7 +57,7 @@ def run_isolated(
         # A file that is run by its path has no package around it.
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
         process = subprocess.run(
-            [sys.executable, program, request, archive, result],
+            [PYTHON, program, request, archive, result],
             capture_output=True,
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.reading import keras_files
-from export.reading.generator import Generator
+from export.reading.loading import Generator
 
 _BATCH = 128
 
@@ -65,6 +65,7 @@ class Classifier:
     """
 
     def __init__(self, source: Any, generator: Generator):
+        self._range = generator.output_range
         self._model = keras_files.load(source, "classifier")
         inputs = [tuple(tensor.shape) for tensor in self._model.inputs or []]
         outputs = [tuple(tensor.shape) for tensor in self._model.outputs or []]
@@ -80,10 +81,12 @@ class Classifier:
             )
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Returns the logits of images in [−1, 1], rounded to the bytes of a file."""
+        """Returns the logits of images, rounded to the bytes of a file."""
+        low, high = self._range
         found = []
         for start in range(0, len(images), _BATCH):
-            scaled = np.rint((images[start : start + _BATCH] + 1.0) * 127.5)
+            part = images[start : start + _BATCH]
+            scaled = np.rint((part - low) * (255.0 / (high - low)))
             outputs = self._model(np.clip(scaled, 0, 255).astype("float32"))
             last = outputs[-1] if isinstance(outputs, (list, tuple)) else outputs
             found.append(np.asarray(last, "float64"))

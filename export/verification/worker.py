@@ -31,7 +31,12 @@ def _saved_model(path: str) -> Run:
 
 
 def _litert(path: str) -> Run:
-    from ai_edge_litert.interpreter import Interpreter
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:  # what LiteRT was called, and came with, before
+        import tensorflow as tf
+
+        Interpreter = tf.lite.Interpreter  # noqa: N806
 
     interpreter = Interpreter(path)
 

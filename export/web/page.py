@@ -8,10 +8,9 @@ import shutil
 from typing import Any
 
 from export import folder as folders
-from export import manifests
+from export import manifest
 from export.web import runtime as litert_js
 
-PAGE_FILE = "page.json"
 MODEL_FILE = "generator.tflite"
 
 # Small and fast first, and exact enough to look at; int8-full is last because it is
@@ -47,15 +46,15 @@ def write_page(
 
     Raises:
         FileNotFoundError: if `folder` is no export.
-        ValueError: if it has no such file.
+        ValueError: if it has no such file, or is not what was exported.
         FileExistsError: if `output` must not be written.
         ConversionError: if LiteRT.js can't be had.
     """
     root = pathlib.Path(folder)
-    manifest = manifests.read(root)
-    file = _choose(manifest, precision, root)
-    target = pathlib.Path(output) if output is not None else root / "web"
-    with folders.replaced(target, overwrite, PAGE_FILE) as page:
+    described = manifest.read_generator(root)
+    file = _choose(described, precision, root)
+    target = pathlib.Path(output) if output is not None else root / manifest.PAGE_FOLDER
+    with folders.replaced(target, overwrite, manifest.PAGE) as page:
         for entry in _STATIC.iterdir():
             shutil.copy(entry, page / entry.name)
         shutil.copy(root / file["file"], page / MODEL_FILE)
@@ -66,22 +65,23 @@ def write_page(
             "precision": file["precision"],
             "psnr": file["psnr"],
             "largest_difference": file["largest"],
-            "batch_sizes": sorted(manifest["batch_sizes"]),
-            "latent_dim": manifest["latent_dim"],
-            "image_shape": manifest["image_shape"],
-            "num_classes": manifest["num_classes"],
-            "class_names": manifest["class_names"],
+            "batch_sizes": sorted(described["batch_sizes"]),
+            "latent_dim": described["latent_dim"],
+            "image_shape": described["image_shape"],
+            "output_range": described["output_range"],
+            "num_classes": described["num_classes"],
+            "class_names": described["class_names"],
         }
-        manifests.write(page, content, PAGE_FILE)
+        manifest.write(page, content, manifest.PAGE)
     return target
 
 
 def _choose(
-    manifest: dict[str, Any], precision: str | None, root: pathlib.Path
+    described: dict[str, Any], precision: str | None, root: pathlib.Path
 ) -> dict[str, Any]:
     files = {
         file["precision"]: file
-        for file in manifest["files"]
+        for file in described["files"]
         if file["format"] == "litert"
     }
     wanted = _PREFERRED if precision is None else (precision,)

@@ -38,6 +38,13 @@ def copy(target: pathlib.Path, packages: str | os.PathLike[str] | None) -> None:
             if not (found / source).is_file():
                 raise ConversionError(f"{found} lacks {source} of {LITERT_JS}.")
             shutil.copyfile(found / source, target / name)
+    # A bare name takes an import map, which is an inline script, which a strict
+    # Content-Security-Policy forbids.
+    core = target / "core.js"
+    text = core.read_text(encoding="utf-8")
+    for quote in ("'", '"'):
+        text = text.replace(f"{quote}@litertjs/wasm-utils{quote}", "'./wasm-utils.js'")
+    core.write_text(text, encoding="utf-8")
 
 
 def install(scratch: str) -> pathlib.Path:

@@ -19,10 +19,15 @@ EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @contextlib.contextmanager
-def served(folder: Any) -> Iterator[str]:
-    """A static server of a folder; yields its address."""
+def served(folder: Any, **headers: str) -> Iterator[str]:
+    """A static server of a folder, with further headers; yields its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            super().end_headers()
+
         def log_message(self, format: str, *args: Any) -> None:
             pass
 

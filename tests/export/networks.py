@@ -57,11 +57,13 @@ def trained_like(model: keras.Model, seed: int) -> keras.Model:
         variable.assign(value.astype("float32"))
     inputs = []
     for tensor in model.inputs:
-        if len(tensor.shape) == 1:
-            inputs.append(rng.integers(0, 3, 32).astype("int32"))
+        shape = (32, *tensor.shape[1:])
+        if len(tensor.shape) == 1 or "int" in tensor.dtype:
+            inputs.append(rng.integers(0, 3, shape).astype(tensor.dtype))
         else:
-            shape = (32, *tensor.shape[1:])
             inputs.append(rng.normal(size=shape).astype("float32"))
+    several = len(inputs) > 1
+    given = keras.tree.pack_sequence_as(model.input, inputs) if several else inputs[0]
     for _ in range(40):
-        model(inputs if len(inputs) > 1 else inputs[0], training=True)
+        model(given, training=True)
     return model

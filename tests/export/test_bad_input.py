@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
@@ -14,16 +15,16 @@ from export.__main__ import main
     ("options", "message"),
     [
         ({"formats": ["coreml"]}, "`formats` must be"),
-        ({"formats": "litert"}, "`formats` must be"),
         ({"precisions": []}, "`precisions` must be"),
         ({"batch_sizes": [0]}, "`batch_sizes` must be"),
         ({"batch_sizes": [2, 2]}, "`batch_sizes` must be"),
         ({"batch_sizes": []}, "`batch_sizes` must be"),
         ({"precisions": ["float32", "float32"]}, "`precisions` .* each once"),
         ({"seed": -1}, "`seed` must be"),
-        ({"calibration_samples": 2.5}, "`calibration_samples` must be"),
+        ({"calibration_samples": 0}, "`calibration_samples` must be"),
         ({"min_psnr": float("nan")}, "`min_psnr` must be"),
-        ({"min_psnr": "30"}, "`min_psnr` must be"),
+        ({"output_range": (1, -1)}, "`output_range` must be"),
+        ({"output_range": (0, float("inf"))}, "`output_range` must be"),
         ({"num_classes": 3}, "`num_classes` .* must be None"),
     ],
 )
@@ -33,16 +34,46 @@ def test_bad_arguments_are_named(small_cnn, tmp_path, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_int8_full_without_latents_to_calibrate_with(small_cnn, tmp_path):
-    with pytest.raises(ValueError, match="`calibration_samples` .* to calibrate with"):
-        export.export_generator(
-            small_cnn,
-            tmp_path / "out",
-            ["litert"],
-            ["int8-full"],
-            calibration_samples=0,
-        )
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"formats": "litert"},
+        {"formats": [1]},
+        {"precisions": None},
+        {"batch_sizes": 4},
+        {"batch_sizes": [2.0]},
+        {"batch_sizes": [True]},
+        {"calibration_samples": 2.5},
+        {"min_psnr": "30"},
+        {"seed": "0"},
+        {"overwrite": "yes"},
+        {"num_classes": 3.0},
+        {"output_range": 1},
+        {"output_range": "01"},
+        {"output_range": ("0", "1")},
+    ],
+)
+def test_arguments_of_another_kind_are_type_errors(tiny_resnet, tmp_path, options):
+    with pytest.raises(TypeError, match=f"`{next(iter(options))}` must be"):
+        export.export_generator(tiny_resnet, tmp_path / "out", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*Please consider providing the trackable")
+def test_numpy_scalars_are_numbers(tiny_resnet, tmp_path):
+    (difference,) = export.export_generator(
+        tiny_resnet,
+        tmp_path / "out",
+        formats=np.array(["litert"]),
+        batch_sizes=np.array([1]),
+        overwrite=np.bool_(True),
+        seed=np.int64(3),
+        calibration_samples=np.uint8(4),
+        num_classes=np.int32(3),
+        output_range=np.array([-1.0, 1.0], "float32"),
+        min_psnr=np.float32(30),
+    )
+    assert difference.bound == 30
 
 
 class InverseError(layers.Layer):

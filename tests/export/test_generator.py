@@ -17,7 +17,7 @@ import sn_keras
 from export.__main__ import main
 from export.formats import litert, metadata, saved_model
 from export.formats.names import PRECISIONS
-from export.reading import generator as generators
+from export.reading import loading
 
 
 def _contents(folder):
@@ -114,7 +114,7 @@ def _plain():
 
 @pytest.mark.filterwarnings("ignore:.*Please consider providing the trackable")
 def test_batch_sizes_share_the_weights_and_small_precisions_are_small(small_cnn):
-    generator = generators.load(small_cnn)
+    generator = loading.load(small_cnn)
     precisions = ("float32", "float16", "int8-dynamic")
     sizes = {
         precision: len(content)
@@ -165,6 +165,7 @@ def test_a_file_beyond_the_bound_leaves_what_was_there(exported, run, capsys):
     )
     assert status == 1 and _contents(exported.parent) == before
     output = capsys.readouterr()
+    assert "images are in [-1, 1], which the last activation, tanh tells" in output.out
     assert "FAILED" in output.out and "further from Keras" in output.err
 
 
@@ -203,4 +204,5 @@ def test_what_exists_is_not_overwritten_unless_it_is_an_export(
     assert {path.name for path in earlier.iterdir()} == {
         "export.json",
         "generator-float32.tflite",
+        "reference.npz",
     }

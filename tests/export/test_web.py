@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from keras import layers
 
 import export
 from export.errors import ConversionError
@@ -160,6 +163,110 @@ def test_latents_are_normal_and_truncated(page, browser):
     assert abs(values["1"].std() - 0.5396) < 0.02
     for cut in ("1", "0.1", "0"):
         assert abs(values[cut]).max() <= float(cut) * (1 + 1e-6)
+
+
+@needs_browser
+def test_a_strict_content_security_policy_lets_it_work(page, browser):
+    policy = "script-src 'self' 'wasm-unsafe-eval'"
+    with chromium.served(page, Content_Security_Policy=policy) as address:
+        browser.open(address)
+        browser.wait_for(DRAWN)
+        # And the page's own keeps other servers, and code in the page, out.
+        refused = """new Promise((resolve) => {
+          addEventListener(
+            'securitypolicyviolation', (event) => resolve(event.violatedDirective));
+          %s
+        })"""
+        inline = "document.body.append(Object.assign(document.createElement('script'),"
+        inline += "{textContent: 'window.ran = true'}));"
+        assert browser.evaluate(refused % inline).startswith("script-src")
+        other = "fetch('https://example.com/').catch(() => {});"
+        assert browser.evaluate(refused % other) == "connect-src"
+        assert not browser.evaluate("window.ran ?? false")
+
+
+def test_there_is_no_inline_script(page):
+    text = (page / "index.html").read_text()
+    assert set(re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)) == {""}
+    assert not re.search(r"\son\w+=", text)
+    # Nor a name that an import map would have to explain.
+    for path in page.rglob("*.js"):
+        assert "@litertjs" not in " ".join(
+            re.findall(r"""^\s*import .* from ['"](.*)['"]""", path.read_text(), re.M)
+        )
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_classes": 10**8}, "num_classes can't be 100000000"),
+        ({"image_shape": [10**6, 10**6, 3]}, "image_shape can't be"),
+        ({"model": "https://example.com/x.tflite"}, "model can't be"),
+        ({"batch_sizes": [10**9]}, "batch_sizes can't be"),
+        ({"latent_dim": None}, "latent_dim can't be null"),
+        ({"psnr": "<b>"}, "psnr can't be"),
+    ],
+)
+def test_a_hostile_description_is_refused(page, browser, tmp_path, change, message):
+    copy = shutil.copytree(page, tmp_path / "page")
+    told = json.loads((copy / "page.json").read_text())
+    (copy / "page.json").write_text(json.dumps({**told, **change}))
+    with chromium.served(copy) as address:
+        browser.open(address)
+        text = browser.wait_for("document.querySelector('#status.error')?.textContent")
+    assert f"page.json is damaged: {message}" in text
+
+
+@needs_browser
+def test_a_script_that_is_missing_is_said(page, browser, tmp_path):
+    copy = shutil.copytree(page, tmp_path / "page")
+    (copy / "page.js").unlink()
+    with chromium.served(copy) as address:
+        browser.open(address)
+        text = browser.wait_for("document.querySelector('#status.error')?.textContent")
+    assert "A script of this page is missing" in text
+    browser.open((copy / "index.html").as_uri())
+    text = browser.wait_for("document.querySelector('#status.error')?.textContent")
+    assert "Open this page from a web server" in text
+
+
+@needs_browser
+@pytest.mark.filterwarnings("ignore:.*Please consider providing the trackable")
+def test_bytes_follow_the_range_and_the_channels(browser, runtime, tmp_path):
+    inputs = keras.Input((4,))
+    x = layers.Reshape((4, 4, 4))(layers.Dense(64, activation="sigmoid")(inputs))
+    # Whatever the latents are: red 0.2, green 0.4, blue 0.6, and opaque.
+    colour = layers.Rescaling(0.0, offset=[0.2, 0.4, 0.6, 1.0])
+    constant = keras.Model(inputs, colour(x))
+    export.export_generator(
+        constant,
+        tmp_path / "out",
+        formats=["litert"],
+        batch_sizes=[16],
+        output_range=(0, 1),
+    )
+    with chromium.served(write_page(tmp_path / "out", runtime=runtime)) as address:
+        browser.open(address)
+        browser.wait_for(DRAWN)
+        pixel = browser.evaluate(
+            "Array.from(document.getElementById('samples').getContext('2d')"
+            ".getImageData(5, 5, 1, 1).data)"
+        )
+    assert pixel == [51, 102, 153, 255]
+
+
+def test_a_file_that_was_cut_short_is_not_published(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "export", ignore=_no_page)
+    path = copy / "generator-float32.tflite"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match=r"generator-float32.tflite \(changed\)"):
+        write_page(copy, tmp_path / "page")
+    assert not (tmp_path / "page").exists()
+
+
+def _no_page(folder, names):
+    return {"web"} & set(names)
 
 
 def test_the_page_says_what_it_shows(page):

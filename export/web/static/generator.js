@@ -1,5 +1,5 @@
 /** The exported generator, run by LiteRT.js. */
-import {loadAndCompile, loadLiteRt, Tensor} from '@litertjs/core';
+import {loadAndCompile, loadLiteRt, Tensor} from './litert/core.js';
 
 /** Loads page.json, the model and the runtime; throws an Error that a person can read. */
 export async function load() {
@@ -10,6 +10,7 @@ export async function load() {
   } catch {
     throw new Error('The file page.json can\'t be read. Is it cut short?');
   }
+  check(page);
   const content = new Uint8Array(await (await fetched(page.model)).arrayBuffer());
   try {
     await loadLiteRt('litert/litert_wasm_compat_internal.js');
@@ -24,6 +25,31 @@ export async function load() {
       `The model file ${page.model} can't be read. Is it cut short? (${error?.message ?? error})`);
   }
   return new Generator(page, model);
+}
+
+/** Throws an Error for what would take the tab down, or another server's file. */
+function check(page) {
+  const whole = (value, most) => Number.isInteger(value) && value >= 1 && value <= most;
+  const list = (value, good) => Array.isArray(value) && value.every(good);
+  const finite = (value) => Number.isFinite(value);
+  const wanted = {
+    model: (value) => typeof value === 'string' && /^\w[\w-]*\.tflite$/.test(value),
+    file: (value) => typeof value === 'string',
+    psnr: (value) => value === null || finite(value),
+    latent_dim: (value) => whole(value, 65536),
+    image_shape: (value) => list(value, (side) => whole(side, 8192)) &&
+      value.length === 3 && [1, 3, 4].includes(value[2]) && value[0] * value[1] <= 2 ** 20,
+    output_range: (value) => list(value, finite) && value.length === 2 && value[0] < value[1],
+    batch_sizes: (value) => list(value, (size) => whole(size, 4096)) && value.length > 0,
+    num_classes: (value) => value === null || whole(value, 100000),
+    class_names: (value) => list(value, (name) => typeof name === 'string'),
+  };
+  for (const [key, good] of Object.entries(wanted)) {
+    if (!good(page?.[key])) {
+      throw new Error(`The file page.json is damaged: ${key} can't be ` +
+        `${String(JSON.stringify(page?.[key])).slice(0, 80)}.`);
+    }
+  }
 }
 
 async function fetched(name) {
@@ -48,7 +74,7 @@ class Generator {
   }
 
   /**
-   * Images in [-1, 1] for any number of latents, one after another in a Float32Array.
+   * Images in `output_range` for any number of latents, one after another in a Float32Array.
    * `labels` holds a class for each, and is left out for an unconditional generator.
    */
   async generate(latents, labels) {

@@ -7,7 +7,10 @@ const COLUMNS = 4;
 const element = (id) => document.getElementById(id);
 
 /** Draws images, `columns` in a row, into a canvas of their size. */
-function draw(canvas, images, [height, width, channels], columns) {
+function draw(canvas, images, page, columns) {
+  const [height, width, channels] = page.image_shape;
+  const [low, high] = page.output_range;
+  const byte = (value) => (value - low) * (255 / (high - low));
   const count = images.length / (height * width * channels);
   canvas.width = columns * width;
   canvas.height = Math.ceil(count / columns) * height;
@@ -22,9 +25,9 @@ function draw(canvas, images, [height, width, channels], columns) {
         const to = ((top + y) * canvas.width + left + x) * 4;
         for (let c = 0; c < 3; c++) {
           // The array rounds and clips, as the exported SavedModel does.
-          data.data[to + c] = (images[from + (channels === 3 ? c : 0)] + 1) * 127.5;
+          data.data[to + c] = byte(images[from + (channels === 1 ? 0 : c)]);
         }
-        data.data[to + 3] = 255;
+        data.data[to + 3] = channels === 4 ? byte(images[from + 3]) : 255;
       }
     }
   }
@@ -56,7 +59,7 @@ async function drawSamples(generator) {
   const start = performance.now();
   const images = await generator.generate(latents, labels(generator, count));
   const milliseconds = (performance.now() - start) / count;
-  draw(element('samples'), images, generator.page.image_shape, COLUMNS);
+  draw(element('samples'), images, generator.page, COLUMNS);
   say(`${milliseconds.toFixed(1)} ms per image, ${count} at a time`);
 }
 
@@ -66,7 +69,7 @@ async function drawBetween(generator) {
     (id) => normal(Number(element(id).value), size, truncation()));
   const latents = between(from, to, Number(element('position').value) / 100);
   const images = await generator.generate(latents, labels(generator, 1));
-  draw(element('between'), images, generator.page.image_shape, 1);
+  draw(element('between'), images, generator.page, 1);
 }
 
 /** Runs one drawing at a time; of those asked for meanwhile, only the last. */

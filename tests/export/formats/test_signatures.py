@@ -8,7 +8,7 @@ import scipy.stats
 import tensorflow as tf
 
 from export.formats import signatures
-from export.reading import generator as generators
+from export.reading import loading
 
 
 def test_uint8_is_rounded_and_clipped():
@@ -42,7 +42,7 @@ def test_bad_arguments_are_refused():
 
 
 def test_labels_are_given_for_each_for_all_or_drawn(small_resnet):
-    generator = generators.load(small_resnet)
+    generator = loading.load(small_resnet)
     sample = signatures.sample(generator)
 
     def images(labels):

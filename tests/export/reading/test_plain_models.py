@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from keras import layers
 
+from export import keras_private
 from export.inference import simplification
-from export.reading import generator, plain_models
-from sn_keras import SpectralNormalization
+from export.reading import loading, plain_models
+from sn_keras import SpectralNormalization, WeightNormalization
 from tests.export import networks
 
 
@@ -40,25 +41,25 @@ def _nested(policy="float32"):
 )
 def test_nested_models_become_flat(policy, largest):
     model = _nested(policy)
-    flat = plain_models.plain(model)
+    flat, _ = plain_models.plain(model)
     kinds = [type(layer) for layer in flat.layers]
     assert keras.Sequential not in kinds and keras.Model not in kinds
     assert {layer.compute_dtype for layer in flat.layers} == {"float32"}
     z = np.random.default_rng(0).normal(size=(8, 5)).astype("float32")
     expected = np.asarray(model(z, training=False), "float32")
-    np.testing.assert_allclose(flat(z), expected, atol=largest)
+    np.testing.assert_allclose(flat([z]), expected, atol=largest)
     # The batch norm at the end of a nested model is found there.
     simple = simplification.simplify(flat)
     assert layers.BatchNormalization not in map(type, simple.layers)
-    np.testing.assert_allclose(simple(z), flat(z), atol=1e-5)
+    np.testing.assert_allclose(simple([z]), flat([z]), atol=1e-5)
 
 
 def test_labels_that_a_nested_model_takes_as_floats_are_converted():
     labels = keras.Input((), dtype="int32", name="labels")
     half = keras.Sequential([keras.Input(()), layers.Rescaling(0.5)])
     model = keras.Model(labels, half(labels))
-    flat = plain_models.plain(model)
-    assert np.asarray(flat(np.array([1, 2], "int32"))).tolist() == [0.5, 1.0]
+    flat, _ = plain_models.plain(model)
+    assert np.asarray(flat([np.array([1, 2], "int32")])).tolist() == [0.5, 1.0]
 
 
 class Noisy(layers.Layer):
@@ -73,4 +74,78 @@ def test_a_generator_that_draws_in_inference_is_refused():
     inputs = keras.Input((8,))
     x = Noisy()(layers.Reshape((4, 4, 3))(layers.Dense(48)(inputs)))
     with pytest.raises(ValueError, match="differs from it .* random numbers in inf"):
-        generator.load(keras.Model(inputs, x))
+        loading.load(keras.Model(inputs, x))
+
+
+@keras.saving.register_keras_serializable("tests.export")
+class Residual(layers.Layer):
+    """Takes the layer that it runs, wrapped or not."""
+
+    def __init__(self, inner, **options):
+        super().__init__(**options)
+        self.inner = inner
+
+    def get_config(self):
+        inner = keras.saving.serialize_keras_object(self.inner)
+        return {**super().get_config(), "inner": inner}
+
+    @classmethod
+    def from_config(cls, config):
+        inner = keras.saving.deserialize_keras_object(config.pop("inner"))
+        return cls(inner, **config)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, inputs):
+        return inputs + self.inner(inputs)
+
+
+class Unconfigured(layers.Layer):
+    """Has a wrapper inside, and a constructor that its configuration doesn't fill."""
+
+    def __init__(self, units, name=None):
+        super().__init__(name=name)
+        self.inner = SpectralNormalization(layers.Dense(units))
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, inputs):
+        return keras.ops.tanh(self.inner(inputs))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Residual(SpectralNormalization(layers.Dense(5))),
+        lambda: Residual(Residual(WeightNormalization(layers.Dense(5)))),
+        lambda: Unconfigured(5, name="свой"),
+    ],
+)
+def test_wrappers_inside_of_other_layers_are_folded_or_kept(make):
+    inputs = keras.Input((5,))
+    model = networks.trained_like(keras.Model(inputs, make()(inputs)), 0)
+    flat, names = plain_models.plain(model)
+    z = np.random.default_rng(0).normal(size=(8, 5)).astype("float32")
+    np.testing.assert_allclose(flat([z]), model(z, training=False), atol=1e-5)
+    kept = [layer for layer in flat.layers if isinstance(layer, plain_models.Kept)]
+    inside = [type(one).__name__ for one in keras_private.all_layers(flat)]
+    assert bool(kept) == ("SpectralNormalization" in inside)
+    assert bool(kept) == ("свой" in names.values())
+
+
+def test_the_users_model_and_policy_are_left_as_they_were():
+    inputs = keras.Input((5,), name="шум")
+    layer = layers.Dense(3, name="слой")
+    model = keras.Model(inputs, layer(inputs))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        flat, names = plain_models.plain(model)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert layer.name == "слой" and "слой" in names.values()
+    flat.layers[-1].kernel.assign(flat.layers[-1].kernel * 2)
+    assert not np.allclose(flat.layers[-1].kernel, layer.kernel)
+    assert all(layer.name.isascii() for layer in flat.layers)

@@ -7,9 +7,9 @@ import json
 import pytest
 
 import export
-from export import manifests
 from export.__main__ import main
 from export.timing import benchmark
+from tests.export import test_manifest
 
 
 def test_every_file_is_measured_beside_keras(small_cnn, tmp_path, capsys):
@@ -37,21 +37,26 @@ def test_every_file_is_measured_beside_keras(small_cnn, tmp_path, capsys):
     assert content["machine"]["cores"] >= 1
 
 
-@pytest.mark.parametrize("bad", [{"threads": [0]}, {"turns": 0}, {"batch_sizes": [-1]}])
-def test_bad_arguments_are_named(tmp_path, bad):
-    content = dict.fromkeys(manifests._KEYS, [])
-    (tmp_path / "export.json").write_text(json.dumps({**content, "batch_sizes": [1]}))
-    with pytest.raises(ValueError, match=f"`{next(iter(bad))}` must be"):
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        ({"threads": [0]}, ValueError),
+        ({"threads": 2}, TypeError),
+        ({"turns": 0}, ValueError),
+        ({"turns": 2.5}, TypeError),
+        ({"batch_sizes": [-1]}, ValueError),
+        ({"batch_sizes": []}, ValueError),
+    ],
+)
+def test_bad_arguments_are_named(tmp_path, bad, error):
+    test_manifest.written(tmp_path)
+    with pytest.raises(error, match=f"`{next(iter(bad))}` must be"):
         benchmark.benchmark(tmp_path, **bad)
 
 
-def test_a_manifest_names_nothing_outside_its_folder(tmp_path):
-    content = dict.fromkeys(manifests._KEYS, [])
-    for name in ("../secret", "/etc/passwd", ".."):
-        content["files"] = [{"file": name}]
-        (tmp_path / "export.json").write_text(json.dumps(content))
-        with pytest.raises(ValueError, match="must name files of its folder"):
-            manifests.read(tmp_path)
-    (tmp_path / "export.json").write_text(json.dumps({"files": []}))
-    with pytest.raises(FileNotFoundError, match="no export of a generator"):
-        manifests.read(tmp_path)
+def test_a_damaged_file_is_named_in_a_line(tmp_path, capsys):
+    path = test_manifest.written(tmp_path) / "generator-float32.tflite"
+    path.write_bytes(path.read_bytes()[:2])
+    assert main(["benchmark", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "generator-float32.tflite (changed)" in told

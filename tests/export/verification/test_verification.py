@@ -16,7 +16,7 @@ from keras import layers
 import export
 from export import verification
 from export.formats.names import signature_name
-from export.reading import generator
+from export.reading import loading
 from export.verification import comparison, isolation, scores
 from tests.export import networks
 
@@ -51,6 +51,11 @@ def test_psnr():
     # 10 · log10(2² / 0.02²) = 40
     assert comparison.psnr(reference + 0.02, reference) == pytest.approx(40, abs=1e-4)
     assert comparison.psnr(reference, reference) == math.inf
+    # An error of 1 % of the range, whatever the range: 10 · log10(1 / 0.01²) = 40.
+    assert comparison.psnr(reference + 2.55, reference, 255) == pytest.approx(40)
+    assert comparison.psnr(reference + 0.01, reference, 1) == pytest.approx(
+        40, abs=1e-4
+    )
 
 
 def test_the_classifier_score_has_the_values_that_it_must():
@@ -79,7 +84,7 @@ def test_the_scores_change_is_told(tiny_resnet, tmp_path, capsys):
         [4],
         classifier=tmp_path / "classifier.keras",
     )
-    latents = generator.load(tiny_resnet).draw(512, 0)
+    latents = loading.load(tiny_resnet).draw(512, 0)
     images = tiny_resnet([latents["latents"], latents["labels"]], training=False)
     pixels = np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255)
     logits = np.asarray(_bright(3)(pixels), "float64")
@@ -111,14 +116,16 @@ def test_a_changed_score_fails(tiny_resnet, tmp_path, monkeypatch):
 
 def test_a_classifier_of_something_else_is_refused(tiny_resnet, small_resnet):
     with pytest.raises(ValueError, match="`classifier` must take .* of 3 classes"):
-        scores.Classifier(_bright(5), generator.load(tiny_resnet))
+        scores.Classifier(_bright(5), loading.load(tiny_resnet))
     with pytest.raises(ValueError, match=r"of shape \(16, 16, 3\)"):
-        scores.Classifier(_bright(3), generator.load(small_resnet))
+        scores.Classifier(_bright(3), loading.load(small_resnet))
 
 
 def test_a_collapsed_generator_is_exported(tmp_path):
     inputs = keras.Input((8,))
     x = layers.Dense(48, kernel_initializer="zeros", bias_initializer="normal")(inputs)
     model = keras.Model(inputs, layers.Reshape((4, 4, 3))(x))
-    (difference,) = export.export_generator(model, tmp_path / "out", ["saved_model"])
+    (difference,) = export.export_generator(
+        model, tmp_path / "out", ["saved_model"], output_range=(-1, 1)
+    )
     assert difference.passed

@@ -1,0 +1,21 @@
+"""`python -m export verify`: holds an export against its digests and against Keras."""
+
+from __future__ import annotations
+
+import argparse
+
+from export.quiet import quiet
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("folder", metavar="DIR", help="what `python -m export` wrote")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the command."""
+    with quiet():  # TensorFlow says what it is on standard error
+        from export.verification.stored import verify
+
+    verify(options.folder, report=lambda line: print(line, flush=True))
+    print(f"{options.folder} does what Keras did")
