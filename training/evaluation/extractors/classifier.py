@@ -26,11 +26,11 @@ from training.evaluation.extractors.classifier_network import (
 from training.storage.files import replacing, write_json
 
 # Part of the cache's names: another recipe makes another classifier.
-RECIPE = 1
+RECIPE = 2
 
 
 class ClassifierExtractor(FeatureExtractor):
-    """Features (n, 128) and logits of a classifier trained on the data itself.
+    """Features (n, 128 or 192) and logits of a classifier trained on the data itself.
 
     Args:
         model: A model of `build_classifier`, trained.

@@ -9,6 +9,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from training.evaluation.extractors.graph_operations import (
+    check_graph,
+    check_saved_model,
+)
+
 Network = Callable[[tf.Tensor], tuple[tf.Tensor, "tf.Tensor | None"]]
 
 # The input after resizing and scaling. Feeding it, rather than the graph's own resize,
@@ -17,21 +22,6 @@ INPUT = "Mul:0"
 FEATURES = "pool_3:0"
 LOGITS_PRODUCT = "softmax/logits/MatMul"
 LOGITS = "logits:0"
-
-# Operations by which a graph reads or writes files, or calls Python. A network has no
-# use for them; a file from elsewhere could write where the next login runs it.
-_REFUSED = (
-    "WriteFile",
-    "ReadFile",
-    "MatchingFiles",
-    "PrintV2",
-    "PyFunc",
-    "PyFuncStateless",
-    "EagerPyFunc",
-    "LoadAndRemapMatrix",
-    "Save",
-    "SaveSlices",
-)
 
 
 def load_frozen_graph(path: Path) -> Network:
@@ -42,7 +32,8 @@ def load_frozen_graph(path: Path) -> Network:
     without bias. TF-GAN's graph has them as `logits`.
 
     Raises:
-        ValueError: If the file isn't a graph, lacks these nodes, or touches files.
+        ValueError: if the file isn't a graph, lacks these nodes, or may do more than
+            compute.
     """
     graph_def = tf.compat.v1.GraphDef()
     try:
@@ -52,7 +43,7 @@ def load_frozen_graph(path: Path) -> Network:
             f"`path` must be a frozen TensorFlow graph. Received: {path}, which can't "
             f"be parsed ({error})"
         ) from error
-    _check_operations(path, graph_def)
+    check_graph(path, graph_def)
     for node in graph_def.node:
         # Shapes of one image, stored by old exporters, would refuse a batch.
         node.attr.pop("_output_shapes", None)
@@ -85,16 +76,16 @@ def load_saved_model(path: Path) -> tuple[Network, bool]:
     """Loads a SavedModel's default signature; returns it and whether it takes uint8.
 
     Raises:
-        ValueError: If the folder isn't a SavedModel, or its signature has not one
+        ValueError: if the folder isn't a SavedModel, or its signature has not one
             input of images and the outputs `features` (or `pool_3`) and `logits`, or
-            it touches other files.
+            it may do more than compute.
     """
     try:
         saved = saved_model_pb2.SavedModel.FromString(
             (path / "saved_model.pb").read_bytes()
         )
         for part in saved.meta_graphs:
-            _check_operations(path, part.graph_def)
+            check_saved_model(path, part)
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
     except (OSError, KeyError, DecodeError) as error:
@@ -119,13 +110,3 @@ def load_saved_model(path: Path) -> tuple[Network, bool]:
         return tf.reshape(values, [-1, values.shape[-1]]), result["logits"]
 
     return run, spec.dtype == tf.uint8
-
-
-def _check_operations(path: Path, graph: tf.compat.v1.GraphDef) -> None:
-    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
-    found = {node.op for nodes in bodies for node in nodes} & set(_REFUSED)
-    if found:
-        raise ValueError(
-            "`path` must be a network that touches no files and calls no Python. "
-            f"Received: {path} with the operations {sorted(found)}"
-        )
