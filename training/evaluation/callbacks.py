@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from training import values
 from training.evaluation.extractors.base import FeatureExtractor
 from training.evaluation.generation import generated_batches
-from training.evaluation.scores.checks import check_count
 from training.evaluation.scores.statistics import GaussianStatistics
 from training.evaluation.streaming import FrechetDistance, InceptionScore
 from training.gan.after_step import AfterStep
@@ -45,25 +45,29 @@ class Score(AfterStep):
     `scores`, and all of them, by step, in `history`.
 
     Args:
-        extractor: Makes the features.
-        real: Statistics of the real images' features.
-        every: Steps (updates of G) between two scores; also scored is the last step.
-        count: Generated images. Defaults to 5,000.
-        batch_size: Images a call. Defaults to 64.
-        folder: Gets `generator-best.keras` and `best.json` (and `generator-ema-best`…)
+        extractor: makes the features.
+        real: statistics of the real images' features.
+        every: steps (updates of G) between two scores; also scored is the last step.
+        count: generated images. Defaults to 5,000.
+        batch_size: images a call. Defaults to 64.
+        folder: gets `generator-best.keras` and `best.json` (and `generator-ema-best`…)
             whenever the Fréchet distance is lower than ever before, in earlier
             sessions of the run too. `None`, the default: none is kept.
-        writes: Whether this process writes files; `False` for workers but the chief.
-        on_scores: Called as `on_scores(step, scores)`, such as to log them.
-        last_step: A step that is scored in any case; `None`: the end of `fit`.
+        writes: whether this process writes files; `False` for workers but the chief.
+        on_scores: called as `on_scores(step, scores)`, such as to log them.
+        last_step: a step that is scored in any case; `None`: the end of `fit`.
 
     Raises:
-        ValueError: If a count is below 1.
+        ValueError: if a count is below 1.
 
     Example:
-        callback = Score(extractor, gaussian_statistics(real_features), every=1000)
-        gan.fit(images, epochs=10, callbacks=[callback])
-        callback.history  # {1000: {"FID": …, "IS": …}, …}
+
+    <!-- not run: it takes a GAN and real images' features -->
+    ```python
+    callback = Score(extractor, gaussian_statistics(real_features), every=1000)
+    gan.fit(images, epochs=10, callbacks=[callback])
+    callback.history  # {1000: {"FID": …, "IS": …}, …}
+    ```
     """
 
     def __init__(
@@ -80,8 +84,8 @@ class Score(AfterStep):
         seed: int = 0,
     ) -> None:
         super().__init__(every, last_step)
-        self._count = check_count("count", count, minimum=2)
-        self._batch_size = check_count("batch_size", batch_size)
+        self._count = values.integer("count", count, minimum=2)
+        self._batch_size = values.integer("batch_size", batch_size)
         self._extractor = extractor
         self._real = real
         self._folder = None if folder is None else Path(folder)

@@ -30,16 +30,16 @@ def choose_extractor(
     """Returns the extractor of a name.
 
     Args:
-        folder: The run, whose data the classifier is trained on.
+        folder: the run, whose data the classifier is trained on.
         name: `"inception"`, `"classifier"`, the path of a Keras model, or `"auto"`:
             inception if its file is given, else the classifier.
-        inception: The file of the 2015 Inception network.
-        cache: Folder of the classifiers; `None` for `default_cache_folder()`.
-        classifier_seed: Seed of the classifier.
+        inception: the file of the 2015 Inception network.
+        cache: folder of the classifiers; `None` for `default_cache_folder()`.
+        classifier_seed: seed of the classifier.
 
     Raises:
-        FileNotFoundError: If the file isn't there.
-        ValueError: If the name is none of these, or inception has no file.
+        FileNotFoundError: if the file isn't there.
+        ValueError: if the name is none of these, or inception has no file.
     """
     if name == "auto":
         name = "classifier" if inception is None else "inception"

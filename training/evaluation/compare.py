@@ -11,9 +11,11 @@ from typing import Any
 from training.evaluation.reports import Report, load_reports
 from training.storage.files import replacing
 from training.storage.folder import RunFolder
+from training.tables import markdown
 
-# The plot's panels, and whether less is better.
-LOWER_IS_BETTER = {"FID", "FCD", "KID", "KCD", "MS-SSIM"}
+# Scores that are better the lower they are; those by a Keras model have its name.
+_LOWER_IS_BETTER = {"FID", "FCD", "KID", "KCD", "MS-SSIM"}
+_LOWER_PREFIXES = ("FD-", "KD-")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +23,8 @@ class Group:
     """Reports that rest on the same conditions, by run.
 
     Attributes:
-        conditions: What they rest on.
-        runs: Run's name → its reports, by step.
+        conditions: what they rest on.
+        runs: run's name → its reports, by step.
     """
 
     conditions: dict[str, Any]
@@ -33,10 +35,10 @@ def group_reports(folders: Sequence[RunFolder]) -> list[Group]:
     """Returns the runs' reports, grouped by the conditions that make them comparable.
 
     Args:
-        folders: The runs.
+        folders: the runs.
 
     Raises:
-        ValueError: If no run has a report.
+        ValueError: if no run has a report.
     """
     groups: dict[str, Group] = {}
     names = _distinct_names(folders)
@@ -69,30 +71,21 @@ def table(group: Group) -> str:
     if bounds:
         cells = [f"{bounds[-1][c]:.4g}" if c in bounds[-1] else "" for c in shown]
         rows.append(["real against real", "", *cells])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
     about = group.conditions
-    lines.insert(
-        0,
+    return (
         f"{about['extractor']}, {about['data']} ({about['split']}), "
         f"{about['n_real']} real, {about['n_fake']} generated, inception score "
-        f"{about['splits']} × {about['split_size']}\n{about['graph']}\n",
+        f"{about['splits']} × {about['split_size']}\n{about['graph']}\n\n"
+        + markdown(rows)
     )
-    return "\n".join(lines)
 
 
 def plot(groups: Sequence[Group], path: Path | str) -> None:
     """Draws the distances and confidence scores of runs over steps as a PNG.
 
     Args:
-        groups: Of `group_reports`; a row of panels each.
-        path: The PNG; replaced if it is there.
+        groups: of `group_reports`; a row of panels each.
+        path: the PNG; replaced if it is there.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -118,22 +111,27 @@ def _panels(group: Group) -> list[str]:
     for reports in group.runs.values():
         for report in reports:
             found |= dict.fromkeys(report.scores)
-    return [name for name in found if f"{name} deviation" in found or _main(name)]
+    return [
+        name for name in found if f"{name} deviation" in found or lower_is_better(name)
+    ]
 
 
-def _main(name: str) -> bool:
-    return name in LOWER_IS_BETTER or name.startswith("FD-")
+def lower_is_better(name: str) -> bool:
+    """Returns whether a score's name is that of a distance or a likeness."""
+    of_all = name.removeprefix("intra ").partition(" (")[0]
+    return of_all in _LOWER_IS_BETTER or of_all.startswith(_LOWER_PREFIXES)
 
 
 def _panel(axis: Any, group: Group, name: str) -> None:
     for label, reports in group.runs.items():
-        points = [(r.step, r.scores[name]) for r in reports if name in r.scores]
-        errors = [r.scores.get(f"{name} deviation", 0.0) for r in reports]
+        points = [
+            (r.step, r.scores[name], r.scores.get(f"{name} deviation", 0.0))
+            for r in reports
+            if name in r.scores
+        ]
         if points:
-            steps, values = zip(*points, strict=True)
-            axis.errorbar(
-                steps, values, errors[: len(points)], marker="o", capsize=3, label=label
-            )
+            steps, values, errors = zip(*points, strict=True)
+            axis.errorbar(steps, values, errors, marker="o", capsize=3, label=label)
     bounds = [
         report.real_against_real[name]
         for reports in group.runs.values()
@@ -146,8 +144,8 @@ def _panel(axis: Any, group: Group, name: str) -> None:
     axis.set_title(
         f"{name}: {about['n_real']} real, {about['n_fake']} generated", fontsize=9
     )
-    lower = _main(name)
-    axis.set_ylabel(f"{name} ({'lower' if lower else 'higher'} is better)")
+    better = "lower" if lower_is_better(name) else "higher"
+    axis.set_ylabel(f"{name} ({better} is better)")
     axis.set_xlabel("updates of G")
     axis.legend(fontsize=8)
 

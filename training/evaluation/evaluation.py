@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data import DataSource
-from training.evaluation.callbacks import best_generator_path, read_best
-from training.evaluation.extractors.base import FeatureExtractor
+from training.evaluation.extractors.base import FeatureExtractor, ScoreNames
 from training.evaluation.extractors.extraction import Extracted, Progress, extract
 from training.evaluation.generation import generated_batches
+from training.evaluation.generators import load_generator, step_of
 from training.evaluation.protocol import Protocol
 from training.evaluation.real_images import real_features
 from training.evaluation.reports import Report
+from training.evaluation.scores.density_coverage import density_coverage
+from training.evaluation.scores.frechet_distance import frechet_distance
+from training.evaluation.scores.inception_score import inception_score
+from training.evaluation.scores.intra_frechet_distance import intra_frechet_distance
+from training.evaluation.scores.kernel_distance import kernel_distance
 from training.evaluation.scores.ms_ssim import intra_ms_ssim, scales_of
-from training.evaluation.scoring import score, score_classes
+from training.evaluation.scores.precision_recall import precision_recall
 from training.storage.folder import RunFolder
 from training.versions import versions
 
+KERNEL_SUBSETS = 100
+KERNEL_SUBSET_SIZE = 1000
 # Images that the pairs of MS-SSIM are drawn from; 5,000 of 128 px would be 250 MB.
 SIMILARITY_IMAGES = 1000
 # Classes that they are of: 1,000 images of ImageNet's classes have no pair of one.
@@ -36,20 +43,20 @@ class Evaluation:
     """How generators are scored: on which features, against which images.
 
     Args:
-        extractor: Makes the features.
-        protocol: Numbers of images.
-        real: The real images.
-        others: Further real images, which take the place of generated ones for
+        extractor: makes the features.
+        protocol: numbers of images.
+        real: the real images.
+        others: further real images, which take the place of generated ones for
             "real against real", a bound on what a generator can reach; `None` for none.
-        intra: Generated images a class for the intra-class distance of conditional
+        intra: generated images a class for the intra-class distance of conditional
             generators, against all images of `intra_real`; 0 for none. The paper
             takes 5,000.
-        intra_real: Real images for it, in the paper all training images; `None`:
+        intra_real: real images for it, in the paper all training images; `None`:
             those of `real`.
-        seed: Seed of the latents.
-        batch_size: Images a call of generator and extractor.
-        cache: Folder of cached real features; `None` for `default_cache_folder()`.
-        progress: Makes a progress line of a label.
+        seed: seed of the latents.
+        batch_size: images a call of generator and extractor.
+        cache: folder of cached real features; `None` for `default_cache_folder()`.
+        progress: makes a progress line of a label.
     """
 
     extractor: FeatureExtractor
@@ -67,11 +74,11 @@ class Evaluation:
         """Scores one of a run's generators.
 
         Args:
-            folder: The run's folder.
+            folder: the run's folder.
             weights: `"last"`, `"ema"` (averaged), `"best"` or `"ema-best"`.
 
         Raises:
-            ValueError: If the run has no such generator or is of other images.
+            ValueError: if the run has no such generator or is of other images.
         """
         start = time.perf_counter()
         config = folder.config()
@@ -186,46 +193,75 @@ class Evaluation:
         return None if self.progress is None else self.progress(label)
 
 
-def generator_path(folder: RunFolder, weights: str) -> Path:
-    """Returns the file of a run's last, ema, best or ema-best generator."""
-    paths = {
-        "last": folder.generator,
-        "ema": folder.averaged_generator,
-        "best": best_generator_path(folder.path),
-        "ema-best": best_generator_path(folder.path, "ema_"),
-    }
-    if weights not in paths:
-        raise ValueError(
-            f"`weights` must be one of {list(paths)}. Received: {weights!r}"
+def score(
+    real: Extracted, fake: Extracted, protocol: Protocol, names: ScoreNames
+) -> dict[str, float]:
+    """Scores features of generated images against those of real ones.
+
+    Args:
+        real: features of the real images.
+        fake: features of `protocol.generated` generated images, or fewer.
+        protocol: the numbers of images.
+        names: what the extractor's scores are called.
+
+    Returns:
+        Score → value: the Fréchet distance, the Inception score and its deviation (if
+        there are logits), the kernel distance and its deviation, precision, recall,
+        density, coverage.
+    """
+    part = fake.head(protocol.n_fake)
+    scores = {names.frechet: frechet_distance(real.features, part.features)}
+    if fake.logits is not None:
+        per_split = min(protocol.split_size, len(fake) // protocol.splits)
+        mean, deviation = inception_score(
+            fake.logits[: protocol.splits * per_split], protocol.splits
         )
-    return paths[weights]
+        scores[names.inception] = mean
+        scores[f"{names.inception} deviation"] = deviation
+    mean, deviation = kernel_distance(
+        real.features,
+        part.features,
+        KERNEL_SUBSETS,
+        min(KERNEL_SUBSET_SIZE, len(real), len(part)),
+    )
+    scores[names.kernel] = mean
+    scores[f"{names.kernel} deviation"] = deviation
+    scores |= precision_recall(real.features, part.features)._asdict()
+    scores |= density_coverage(real.features, part.features)._asdict()
+    return scores
 
 
-def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
-    """Loads one of a run's generators.
+def score_classes(
+    real: Extracted, fake: Extracted, names: ScoreNames
+) -> dict[str, float]:
+    """Returns the intra-class Fréchet distance of labelled features.
+
+    Args:
+        real: features and labels of the real images.
+        fake: features and labels of the generated images.
+        names: what the extractor's scores are called.
 
     Raises:
-        ValueError: If it isn't there.
+        ValueError: if either has no labels.
     """
-    path = generator_path(folder, weights)
-    if not path.exists():
-        hint = {
-            "last": "it is written with the first checkpoint",
-            "ema": "it is written if the run averages its weights (--ema)",
-            "best": "it is written if the run is scored as it trains (--score-every)",
-            "ema-best": "it is written if a run that averages its weights (--ema) is "
-            "scored as it trains (--score-every)",
-        }[weights]
-        raise ValueError(
-            f"`run` must have the file {path.name}; {hint}. Received: {folder.path}"
+    if real.labels is None or fake.labels is None:
+        raise ValueError("`real` and `fake` must have labels. Received: none")
+    with warnings.catch_warnings():
+        # One warning for all classes, in place of two for each.
+        warnings.filterwarnings("ignore", message=".*covariance is singular")
+        result = intra_frechet_distance(
+            real.features, real.labels, fake.features, fake.labels
         )
-    return keras.saving.load_model(path, compile=False)
-
-
-def step_of(folder: RunFolder, weights: str = "last") -> int:
-    """Returns the step that a run's generator is of, 0 if nothing says."""
-    if weights in ("best", "ema-best"):
-        best = read_best(folder.path, "ema_" if weights == "ema-best" else "")
-        return 0 if best is None else best.step
-    steps = [int(path.stem[5:]) for path in folder.checkpoints.glob("step-*.npz")]
-    return max(steps, default=0)
+    dimension = real.features.shape[1]
+    smallest = min(
+        np.unique(labels, return_counts=True)[1].min()
+        for labels in (real.labels, fake.labels)
+    )
+    if smallest <= dimension:
+        warnings.warn(
+            f"A class has {smallest} images for {dimension} features: its covariance "
+            "is singular, which biases the intra-class distance upwards.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return {f"intra {names.frechet}": result.mean}

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training.evaluation.scores.checks import check_count
+from training import values
 from training.storage import pictures
 
 # Decorrelates the latents from everything else that is drawn with the same seed.
@@ -30,18 +30,18 @@ def generated_batches(
     conditional generator go round the classes, so each has its equal share.
 
     Args:
-        generator: Maps latents, or `[latents, labels]`, to images in [−1, 1].
-        count: Number of images.
-        batch_size: Images a call of the generator; the last may be fewer.
-        seed: Seed of the latents. Defaults to 0.
-        latent_dim: Length of a latent. Defaults to 128.
-        num_classes: Number of classes of a conditional generator, `None` for others.
+        generator: maps latents, or `[latents, labels]`, to images in [−1, 1].
+        count: number of images.
+        batch_size: images a call of the generator; the last may be fewer.
+        seed: seed of the latents. Defaults to 0.
+        latent_dim: length of a latent. Defaults to 128.
+        num_classes: number of classes of a conditional generator, `None` for others.
 
     Raises:
-        ValueError: If an image holds NaN or infinity.
+        ValueError: if an image holds NaN or infinity.
     """
-    check_count("count", count)
-    check_count("batch_size", batch_size)
+    count = values.integer("count", count)
+    batch_size = values.integer("batch_size", batch_size)
     latents = tf.random.stateless_normal(
         [count, latent_dim], [seed, _LATENTS], alg="philox"
     )
@@ -54,14 +54,14 @@ def generated_batches(
     for start in range(0, count, batch_size):
         part = slice(start, start + batch_size)
         if labels is None:
-            values = generator(latents[part], training=False)
+            made = generator(latents[part], training=False)
         else:
             chosen = tf.constant(labels[part])
-            values = generator([latents[part], chosen], training=False)
-        values = keras.ops.convert_to_numpy(values).astype(np.float32)
-        if not np.isfinite(values).all():
+            made = generator([latents[part], chosen], training=False)
+        made = keras.ops.convert_to_numpy(made).astype(np.float32)
+        if not np.isfinite(made).all():
             raise ValueError(
                 "`generator` must make finite images. Received: NaN or infinity in the "
                 f"batch that starts at image {start}"
             )
-        yield pictures.to_uint8(values), None if labels is None else labels[part]
+        yield pictures.to_uint8(made), None if labels is None else labels[part]

@@ -29,19 +29,19 @@ def score_callback(
     Scores go to `metrics.jsonl` and TensorBoard, by the names `scores/FID` and so on.
 
     Args:
-        folder: The run's folder, with its config.
-        events: TensorBoard's files.
-        every: Steps between two scores.
-        last_step: A step that is scored in any case.
-        count: Generated images; the real ones are the paper's 10,000 of the test split.
-        inception: File of the 2015 Inception network; `None`: the run is scored by a
+        folder: the run's folder, with its config.
+        events: tensorBoard's files.
+        every: steps between two scores.
+        last_step: a step that is scored in any case.
+        count: generated images; the real ones are the paper's 10,000 of the test split.
+        inception: file of the 2015 Inception network; `None`: the run is scored by a
             classifier trained on its data.
-        cache: Folder of classifiers and features; `None` for the default.
-        writes: Whether this process writes files; `False` for workers but the chief.
+        cache: folder of classifiers and features; `None` for the default.
+        writes: whether this process writes files; `False` for workers but the chief.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the data has no labels and there is no file.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the data has no labels and there is no file.
     """
     extractor = choose_extractor(folder, "auto", inception, cache)
     protocol = PROTOCOLS["paper"]

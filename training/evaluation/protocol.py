@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from training.evaluation.scores.checks import check_count
+from training import values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,12 +12,12 @@ class Protocol:
     """Numbers of images, and which real ones.
 
     Attributes:
-        name: Short name, part of file names.
-        n_real: Real images; all there are if the split has fewer.
-        n_fake: Generated images for all scores but the Inception score.
-        splits: Parts of the Inception score.
-        split_size: Generated images in each.
-        split: The real images' split; where the data has no such split, all of it.
+        name: short name, part of file names.
+        n_real: real images; all there are if the split has fewer.
+        n_fake: generated images for all scores but the Inception score.
+        splits: parts of the Inception score.
+        split_size: generated images in each.
+        split: the real images' split; where the data has no such split, all of it.
     """
 
     name: str
@@ -29,8 +29,8 @@ class Protocol:
 
     def __post_init__(self) -> None:
         for field in ("n_real", "n_fake", "split_size"):
-            check_count(field, getattr(self, field), minimum=2)
-        check_count("splits", self.splits)
+            values.integer(field, getattr(self, field), minimum=2)
+        values.integer("splits", self.splits)
 
     @property
     def generated(self) -> int:

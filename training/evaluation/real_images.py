@@ -25,11 +25,11 @@ def run_source(folder: RunFolder, split: str) -> DataSource:
     """Loads a split of the data that a run was trained on, at the run's size.
 
     Args:
-        folder: The run's folder.
+        folder: the run's folder.
         split: `"train"`, `"test"`, or another of the data's splits.
 
     Raises:
-        ValueError: If there is no such run or split.
+        ValueError: if there is no such run or split.
     """
     config = folder.config()
     height, width, channels = config["data"]["image_shape"]
@@ -65,12 +65,12 @@ def real_features(
     """Returns features of a source's images, from the cache if they are there.
 
     Args:
-        extractor: Makes the features.
-        source: The images.
-        count: How many of them, always the same ones; all if there are fewer.
-        cache: Folder of the cache; `None` for `default_cache_folder()`.
-        batch_size: Images a call of the extractor.
-        progress: Called as `progress(done, total)` as features are made.
+        extractor: makes the features.
+        source: the images.
+        count: how many of them, always the same ones; all if there are fewer.
+        cache: folder of the cache; `None` for `default_cache_folder()`.
+        batch_size: images a call of the extractor.
+        progress: called as `progress(done, total)` as features are made.
     """
     count = min(count, len(source))
     key: dict[str, str | int] = {
@@ -111,7 +111,7 @@ def labelled(source: DataSource) -> LabelledImages:
     """Returns all images of a source with their labels.
 
     Raises:
-        ValueError: If it has no labels.
+        ValueError: if it has no labels.
     """
     if source.num_classes is None:
         raise ValueError(
@@ -126,7 +126,7 @@ def train_and_test(folder: RunFolder) -> tuple[LabelledImages, LabelledImages | 
     """Returns a run's labelled training images and, if the data has some, test images.
 
     Raises:
-        ValueError: If the data has no labels.
+        ValueError: if the data has no labels.
     """
     test = optional_source(folder, "test")
     train = labelled(run_source(folder, "train"))

@@ -34,17 +34,17 @@ class Report:
     """One evaluation: the scores and all that they rest on.
 
     Attributes:
-        step: Updates of G behind the generator.
+        step: updates of G behind the generator.
         weights: `"last"`, `"ema"`, `"best"` or `"ema-best"`: which generator.
-        scores: Score → value.
-        conditions: What must be equal for two scores to compare: extractor, graph
+        scores: score → value.
+        conditions: what must be equal for two scores to compare: extractor, graph
             (its identity), resize, data, split, image_shape, n_real, n_fake, splits,
             split_size.
-        seed: Seed of the latents.
-        versions: Software → version.
-        protocol: The protocol's name.
-        real_against_real: The same scores of real images in place of generated ones.
-        seconds: How long it took.
+        seed: seed of the latents.
+        versions: software → version.
+        protocol: the protocol's name.
+        real_against_real: the same scores of real images in place of generated ones.
+        seconds: how long it took.
     """
 
     step: int
@@ -104,7 +104,7 @@ def load_reports(folder: RunFolder) -> list[Report]:
     """Returns the reports of a run, by step.
 
     Raises:
-        ValueError: If a file is damaged.
+        ValueError: if a file is damaged.
     """
     reports = []
     for path in sorted((folder.path / FOLDER).glob("step-*.json")):

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
-from training.data import load
+from training.experiments.shared import grid, options, results
 from training.experiments.shared import methods as known
+from training.experiments.shared.grid import Member
 from training.experiments.shared.timing import seconds_per_update
-from training.runs import checks, fit
 from training.runs.preset import Preset
-from training.storage.files import replacing, write_json
 from training.storage.folder import RunFolder
+from training.tables import markdown
 
 # What each method changes in the same base: standard loss, setting C. Frobenius
 # normalization and layer norm are in the paper's appendix and table 2.
-METHODS = (
+_METHODS = (
     "spectral",
     "spectral-hinge",
     "wgan-gp",
@@ -33,149 +33,85 @@ METHODS = (
     "orthonormal",
     "frobenius",
 )
-
+_BASE = Preset(
+    name="comparison",
+    description="the same for all methods but what the method is",
+    data="fashion_mnist",
+    width_multiplier=0.25,
+    steps=1000,
+    loss="standard",
+)
 _SHOWN = 5  # rows and columns of samples a method in the picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the experiment's options."""
-    parser.add_argument("--output", required=True, help="the folder of all runs")
-    parser.add_argument("--data", default="fashion_mnist", help="images, as in `fit`")
-    parser.add_argument("--steps", type=int, default=1000, help="updates of G")
-    parser.add_argument(
-        "--width-multiplier", type=float, default=0.25, help="as in `fit`"
-    )
-    parser.add_argument("--batch-size", type=int, default=64, help="as in `fit`")
-    parser.add_argument("--setting", default="C", help="A to F")
-    parser.add_argument("--seed", type=int, default=0, help="as in `fit`")
+    options.add_output(parser)
+    options.add_methods(parser, _METHODS)
     parser.add_argument(
         "--rounds", type=int, default=15, help="timed updates a method, in turns"
     )
-    parser.add_argument(
-        "--methods",
-        nargs="+",
-        metavar="METHOD",
-        help=f"some of: {', '.join(METHODS)}; by default all of them",
-    )
+    options.add_preset(parser, _BASE, (*known.DECIDED, "conditioning"))
+    options.add_run_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the experiment, or carries on with it."""
-    base = Preset(
-        name="comparison",
-        description="the same for all methods but what the method is",
-        data=arguments.data,
-        steps=arguments.steps,
-        width_multiplier=arguments.width_multiplier,
-        batch_size=arguments.batch_size,
-        setting=arguments.setting,
-        seed=arguments.seed,
-        loss="standard",
-    )
-    table = compare(
-        Path(arguments.output),
-        base,
-        arguments.methods or METHODS,
-        rounds=arguments.rounds,
-    )
-    print(markdown(table))
-    print(f"Picture  {Path(arguments.output) / 'comparison.png'}")
+    output = Path(arguments.output)
+    base = options.base_preset(arguments, _BASE)
+    known.check(arguments.methods)
+    members = [
+        Member(name, known.apply(base, name), {"method": name})
+        for name in arguments.methods
+    ]
+    sources = grid.load_sources(members)
+    how = options.run_options(arguments)
+    finished = list(grid.train(output, members, sources, how))
+    picture = output / "comparison.png"
+    draw({one.member.name: one.folder for one in finished}, picture)
+    rows = timed(members, sources[0], arguments.rounds)
+    results.save(output, "comparison", base, rounds=arguments.rounds, rows=rows)
+    print(f"\n{table(rows)}\n\nFigure  {picture}")
 
 
-def compare(
-    output: Path,
-    base: Preset,
-    methods: Sequence[str],
-    rounds: int = 15,
-    source: Any = None,
-    say: Callable[[str], None] = print,
-) -> list[dict[str, Any]]:
-    """Trains each method in a folder of its own and puts the results side by side.
+def timed(members: Sequence[Member], source: Any, rounds: int) -> list[dict[str, Any]]:
+    """Returns a row a method: seconds an update of G, and how many times the first's.
 
-    A folder that holds a finished run is not trained again.
-
-    Args:
-        output: gets a folder a method, `comparison.png`, `.md` and `.json`.
-        base: what all have in common.
-        methods: some of `METHODS`.
-        rounds: how many updates of each method to time, 1 or more.
-        source: the images; None loads `base.data`.
-        say: gets a line of text now and then.
-
-    Returns:
-        A row a method: its name, the median of seconds per update of G, and the
-        median of its ratios to the first method's. The updates that are timed are
-        taken in turns, one of each method a round: what slows the machine for a while
-        slows them all.
-
-    Raises:
-        ValueError: if a method is unknown; the message lists the known ones.
-        RuntimeError: if a run was interrupted.
+    Both are medians. The updates that are timed are taken in turns, one of each method
+    a round: what slows the machine for a while slows them all.
     """
-    if rounds < 1:
-        raise ValueError(f"`rounds` must be 1 or more. Received: rounds={rounds}")
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown or not methods:
-        raise ValueError(
-            f"`methods` must be some of {list(METHODS)}. Received: {list(methods)}"
-        )
-    if source is None:
-        source = load(base.data, image_size=base.image_size)
-    presets = {name: checks.preset(known.apply(base, name)) for name in methods}
-    folders = {}
-    for name, preset in presets.items():
-        say(f"{name}:")
-        result = fit.fit(output / name, preset, source=source, say=say)
-        if not result.finished:
-            raise RuntimeError(
-                f"Stopped in {name!r} at step {result.step}. The same command carries "
-                "on."
-            )
-        folders[name] = result.folder
-    draw(folders, output / "comparison.png")
+    presets = {one.name: one.preset.resolved() for one in members}
     times = seconds_per_update(presets, source, rounds)
-    first = times[methods[0]]
-    table = [
+    first = times[members[0].name]
+    return [
         {
             "method": name,
-            "seconds_per_update": float(np.median(taken)),
-            "relative": float(np.median(taken / first)),
+            "seconds_per_update": statistics.median(taken.tolist()),
+            "relative": statistics.median((taken / first).tolist()),
         }
         for name, taken in times.items()
     ]
-    write_json(output / "comparison.json", {"base": base.as_dict(), "rows": table})
-    with replacing(output / "comparison.md") as temporary:
-        temporary.write_text(markdown(table), encoding="utf-8")
-    return table
 
 
-def markdown(table: Sequence[dict[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the rows as a Markdown table."""
-    lines = [
-        f"| method | seconds per update of G | relative to {table[0]['method']} |",
-        "|---|---|---|",
-        *(
-            f"| {row['method']} | {row['seconds_per_update']:.3f} | "
-            f"{row['relative']:.2f} |"
-            for row in table
-        ),
+    head = ["method", "seconds per update of G", f"relative to {rows[0]['method']}"]
+    cells = [
+        [row["method"], f"{row['seconds_per_update']:.3f}", f"{row['relative']:.2f}"]
+        for row in rows
     ]
-    return "\n".join(lines) + "\n"
+    return markdown([head, *cells])
 
 
-def draw(folders: dict[str, RunFolder], path: Path) -> None:
-    """Draws the newest samples of each run side by side."""
-    columns = min(5, len(folders))
-    rows = -(-len(folders) // columns)
-    figure = Figure(figsize=(2.2 * columns, 2.45 * rows), layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for place in axes:
-        place.set_axis_off()
+def draw(folders: Mapping[str, RunFolder], path: Path) -> None:
+    """Draws the newest samples of each run side by side; none for one that has none."""
+    figure, axes = results.panels(len(folders), 2.2, 2.3, "", min(5, len(folders)))
     for place, (name, folder) in zip(axes, folders.items(), strict=False):
-        place.imshow(_corner(folder), cmap="gray", vmin=0, vmax=255)
+        place.set_axis_off()
         place.set_title(name, fontsize="medium")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=100, format="png")
+        if any(folder.samples.glob("step-*.png")):
+            place.imshow(_corner(folder), cmap="gray", vmin=0, vmax=255)
+    results.save_figure(figure, path)
 
 
 def _corner(folder: RunFolder) -> np.ndarray:

@@ -23,6 +23,7 @@ from training.runs.options import RunOptions
 from training.runs.preset import Preset
 from training.storage import pictures
 from training.storage.folder import RunFolder
+from training.tables import markdown
 
 _CONCAT = paper.get("imagenet-concat")
 _METHODS: dict[str, Preset] = {
@@ -150,7 +151,7 @@ def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
         last = f"{alike[-1]:.3f}" if alike else ""
         scores = [str(results.summary([row], name)) for name in names]
         cells.append([row["method"], *scores, last])
-    return results.markdown(cells)
+    return markdown(cells)
 
 
 def draw(rows: Sequence[Mapping[str, Any]], base: Preset, path: Path) -> None:

@@ -19,6 +19,7 @@ from training.gan import wiring
 from training.runs import paper
 from training.runs.callbacks.measurements import Measurement
 from training.storage.folder import RunFolder
+from training.tables import markdown
 
 # The presets of the paper's rows, without their data's name.
 _METHODS = (
@@ -165,7 +166,7 @@ def table(scored: Scored) -> str:
             last = [values[-1] for values in curve if values]
             line.append(f"{np.mean(last):.4g}" if last else "")
         cells.append([method, *line])
-    return results.markdown(cells)
+    return markdown(cells)
 
 
 def draw(scored: Scored, path: Path) -> None:

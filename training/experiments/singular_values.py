@@ -19,6 +19,7 @@ from training.runs.options import RunOptions
 from training.runs.preset import Preset
 from training.storage.checkpoints import Checkpoints
 from training.storage.folder import RunFolder
+from training.tables import markdown
 
 _BASE = Preset(
     name="singular-values",
@@ -106,7 +107,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         count = max(map(len, by_method.values()))
         sums = [f"{by_method[m].sum():.1f}" if m in by_method else "" for m in names]
         cells.append([f"{layer} ({count})", *sums])
-    return results.markdown(cells) + "\n"
+    return markdown(cells) + "\n"
 
 
 def draw(rows: Sequence[Mapping[str, Any]], base: Preset, path: Path) -> None:

@@ -12,6 +12,7 @@ from training.experiments.shared.grid import Member
 from training.runs.callbacks import spectra
 from training.runs.callbacks.measurements import Measurement
 from training.runs.preset import Preset
+from training.tables import markdown
 
 _BASE = Preset(
     name="spectral-norms",
@@ -80,7 +81,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         values = row["values"]
         numbers = (min(values), max(values), values[-1])
         cells.append([row["method"], row["layer"], *(f"{x:.4g}" for x in numbers)])
-    return results.markdown(cells) + "\n"
+    return markdown(cells) + "\n"
 
 
 def draw(rows: Sequence[Mapping[str, Any]], base: Preset, path: Path) -> None:

@@ -13,6 +13,7 @@ from training.experiments.shared import methods, options, results
 from training.experiments.shared.timing import seconds_per_update
 from training.runs import checks
 from training.runs.preset import Preset
+from training.tables import markdown
 
 _BASE = Preset(
     name="time",
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     for row in rows:
         seconds, ratio = row["seconds_per_100_updates"], row["relative"]
         cells.append([str(row["method"]), f"{seconds:.4g}", f"{ratio:.3f}"])
-    print(f"{results.markdown(cells)}\n\nFigure  {output / 'time.png'}")
+    print(f"{markdown(cells)}\n\nFigure  {output / 'time.png'}")
 
 
 def draw(times: Mapping[str, np.ndarray], base: Preset, path: Path) -> None:

@@ -146,9 +146,9 @@ def test_a_diverged_generator_is_named():
 
 
 def test_refuses(extractor, real):
-    with pytest.raises(ValueError, match="`every` must be at least 1"):
+    with pytest.raises(ValueError, match="`every` must be an integer of 1 or more"):
         Score(extractor, real, every=0)
-    with pytest.raises(ValueError, match="`count` must be at least 2"):
+    with pytest.raises(ValueError, match="`count` must be an integer of 2 or more"):
         Score(extractor, real, every=1, count=1)
 
 

@@ -14,10 +14,11 @@ from training.__main__ import main
 from training.data import ArraySource
 from training.evaluation import compare, intra_frechet_distance, intra_ms_ssim
 from training.evaluation import evaluation as evaluate
-from training.evaluation.evaluation import Evaluation, load_generator, step_of
+from training.evaluation.evaluation import Evaluation
 from training.evaluation.extractors import KerasExtractor
 from training.evaluation.extractors.extraction import extract
 from training.evaluation.generation import generated_batches
+from training.evaluation.generators import load_generator, step_of
 from training.evaluation.in_training import score_callback
 from training.evaluation.protocol import PROTOCOLS, Protocol
 from training.evaluation.reports import CONDITIONS, Report, load_reports, save_report
@@ -265,10 +266,44 @@ def test_compare_keeps_apart_what_does_not_compare(make_run, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "7 ± 0.1" in text and "30.5" in text and "real against real" in text
     assert "don't compare" in text
-    rows = [line.split() for line in text.splitlines()]
-    assert ["a", "700", "40", "7", "±", "0.1", "0.5"] in rows
-    assert ["a", "(ema)", "700", "38", "7", "±", "0.1", "0.5"] in rows
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+    assert ["", "a", "700", "40", "7 ± 0.1", "0.5", ""] in rows
+    assert ["", "a (ema)", "700", "38", "7 ± 0.1", "0.5", ""] in rows
     assert plot.read_bytes().startswith(b"\x89PNG") and plot.stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "lower"),
+    [
+        ("FID", True),
+        ("intra FCD (20)", True),
+        ("FD-quarters", True),
+        ("KD-quarters", True),
+        ("intra FD-quarters (5)", True),
+        ("MS-SSIM", True),
+        ("IS", False),
+        ("PS-KD", False),
+        ("recall", False),
+    ],
+)
+def test_compare_knows_what_is_better(name, lower):
+    assert compare.lower_is_better(name) == lower
+
+
+def test_error_bars_stay_at_their_points():
+    """Also where an earlier report lacks the score."""
+    from matplotlib.figure import Figure
+
+    reports = [make_report(step, float(step)) for step in (1, 2, 3)]
+    for report, deviation in zip(reports, (0.1, 0.2, 0.3), strict=True):
+        report.scores["IS deviation"] = deviation
+    del reports[0].scores["IS"]
+    axis = Figure().subplots()
+    compare._panel(axis, compare.Group(reports[0].conditions, {"a": reports}), "IS")
+    (bars,) = axis.containers
+    (lines,) = bars.lines[2]
+    lengths = [(b - a) / 2 for (_, a), (_, b) in lines.get_segments()]
+    assert lengths == pytest.approx([0.2, 0.3])
 
 
 def test_compare_needs_reports(make_run, capsys):
@@ -348,7 +383,7 @@ def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
         (["--extractor", "inception"], "`--inception` must name the file"),
         (["--inception", "nowhere.pth"], "weights-inception-2015-12-05"),
         (["--extractor", "nowhere.keras"], "auto, inception, classifier or the path"),
-        (["--n-fake", "1"], "`n_fake` must be at least 2"),
+        (["--n-fake", "1"], "`n_fake` must be an integer of 2 or more"),
         (["--weights", "best"], "--score-every"),
     ],
 )

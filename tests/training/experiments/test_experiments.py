@@ -153,3 +153,14 @@ def test_small_is_a_setting_that_options_change(tmp_path):
     )
     assert (full.image_size, full.steps, full.width_multiplier) == (48, 100_000, 1.0)
     assert json.dumps(full.as_dict())
+
+
+def test_comparison(experiment, tmp_path, capsys):
+    options = "--methods spectral weight-clipping --steps 2 --rounds 2 --sample-every 2"
+    found = experiment("comparison", *options.split(), scored=False)
+    assert [row["method"] for row in found["rows"]] == ["spectral", "weight-clipping"]
+    assert found["rows"][0]["relative"] == 1.0 and found["rounds"] == 2
+    assert RunFolder(tmp_path / "out" / "runs" / "weight-clipping").generator.exists()
+    assert "| seconds per update of G |" in capsys.readouterr().out
+    experiment("comparison", "--methods", "magic", scored=False, code=1)
+    assert "`methods` must be some of" in capsys.readouterr().err

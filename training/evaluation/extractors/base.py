@@ -23,9 +23,9 @@ class ScoreNames:
     names of their own, so that nobody compares them with published ones.
 
     Attributes:
-        frechet: Name of the Fréchet distance.
-        inception: Name of the Inception score's form on the extractor's logits.
-        kernel: Name of the kernel distance.
+        frechet: name of the Fréchet distance.
+        inception: name of the Inception score's form on the extractor's logits.
+        kernel: name of the kernel distance.
     """
 
     frechet: str
@@ -39,11 +39,11 @@ class FeatureExtractor(abc.ABC):
     A subclass sets the attributes and writes `compute`.
 
     Attributes:
-        name: Short name, part of file names.
-        identity: Tells this network and its weights from all others, such as the
+        name: short name, part of file names.
+        identity: tells this network and its weights from all others, such as the
             SHA-256 of the weights' file; part of the cache's key.
-        preprocessing: What is done to the images, in words; part of the cache's key.
-        scores: Names of the scores on these features.
+        preprocessing: what is done to the images, in words; part of the cache's key.
+        scores: names of the scores on these features.
     """
 
     name: str
@@ -56,7 +56,7 @@ class FeatureExtractor(abc.ABC):
         """Returns features (n, d) and logits (n, classes) or `None`.
 
         Args:
-            images: A uint8 tensor (n, height, width, 1 or 3).
+            images: a uint8 tensor (n, height, width, 1 or 3).
         """
 
     def __call__(
@@ -65,8 +65,8 @@ class FeatureExtractor(abc.ABC):
         """Returns features and logits of uint8 images as arrays.
 
         Raises:
-            TypeError: If the images aren't uint8.
-            ValueError: If the shape isn't (n, height, width, 1 or 3) or n is 0.
+            TypeError: if the images aren't uint8.
+            ValueError: if the shape isn't (n, height, width, 1 or 3) or n is 0.
         """
         images = check_images("images", images)
         features, logits = self._graph(images.shape[1:])(tf.constant(images))

@@ -32,14 +32,14 @@ def cached_features(
     """Returns what `compute` gives, from a file if it has been computed before.
 
     Args:
-        folder: Folder of the cache; made if it isn't there.
-        key: All that the features depend on: the data and its split, how many images,
+        folder: folder of the cache; made if it isn't there.
+        key: all that the features depend on: the data and its split, how many images,
             the extractor's identity and preprocessing. The file is named by its hash
             and holds it in clear.
-        compute: Computes the features.
+        compute: computes the features.
 
     Warns:
-        UserWarning: If the file is damaged, such as cut short: it is made again.
+        UserWarning: if the file is damaged, such as cut short: it is made again.
     """
     text = json.dumps(dict(key), sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -33,9 +33,9 @@ class ClassifierExtractor(FeatureExtractor):
     """Features (n, 128 or 192) and logits of a classifier trained on the data itself.
 
     Args:
-        model: A model of `build_classifier`, trained.
-        identity: Tells it from others; stored with the scores.
-        test_accuracy: Its share of right answers on held-out images.
+        model: a model of `build_classifier`, trained.
+        identity: tells it from others; stored with the scores.
+        test_accuracy: its share of right answers on held-out images.
     """
 
     name = "classifier"
@@ -64,14 +64,14 @@ class ClassifierCard:
     """What is stored beside a classifier.
 
     Attributes:
-        data: Name of the data set.
-        fingerprint: Hash of all images and labels.
-        seed: Seed of the training (and of the split, where it was made).
-        n_train: Number of training images.
-        n_test: Number of test images.
-        test_accuracy: Share of test images whose class it names.
-        sha256: Of the model's file.
-        recipe: Version of network and training.
+        data: name of the data set.
+        fingerprint: hash of all images and labels.
+        seed: seed of the training (and of the split, where it was made).
+        n_train: number of training images.
+        n_test: number of test images.
+        test_accuracy: share of test images whose class it names.
+        sha256: of the model's file.
+        recipe: version of network and training.
     """
 
     data: str
@@ -101,17 +101,17 @@ def cached_classifier(
     """Returns the classifier of a data set, trained if it isn't in the cache.
 
     Args:
-        folder: Folder of the cache; made if it isn't there.
-        data: Name of the data set, part of the files' names.
-        train: Labelled images.
-        test: Held-out ones. `None`: a fifth of each class of `train` is held out.
-        seed: Seed of training and split. Defaults to 0.
-        say: Gets a line of text when the classifier is trained.
-        progress: See `train_classifier`.
-        **options: Further arguments of `train_classifier`.
+        folder: folder of the cache; made if it isn't there.
+        data: name of the data set, part of the files' names.
+        train: labelled images.
+        test: held-out ones. `None`: a fifth of each class of `train` is held out.
+        seed: seed of training and split. Defaults to 0.
+        say: gets a line of text when the classifier is trained.
+        progress: see `train_classifier`.
+        **options: further arguments of `train_classifier`.
 
     Warns:
-        UserWarning: If the cached file is damaged: it is made again.
+        UserWarning: if the cached file is damaged: it is made again.
     """
     fingerprint = train.fingerprint()
     if test is None:

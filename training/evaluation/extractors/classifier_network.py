@@ -17,8 +17,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training import fast
-from training.evaluation.scores.checks import check_count, check_images, check_labels
+from training import fast, values
+from training.evaluation.scores.checks import check_images, check_labels
+from training.fast.form import placed
 
 # By the images' channels: colours need a wider network, and more passes, than digits
 # and clothes do.
@@ -145,8 +146,8 @@ def train_classifier(
     """
     if epochs is None:
         epochs = EPOCHS[train.images.shape[-1]]
-    check_count("batch_size", batch_size)
-    check_count("epochs", epochs)
+    batch_size = values.integer("batch_size", batch_size)
+    epochs = values.integer("epochs", epochs)
     model = build_classifier(train.images.shape[1:], train.classes, seed)
     batch_size = min(batch_size, len(train.images))
     steps = max(MINIMUM_STEPS, epochs * (len(train.images) // batch_size))
@@ -159,7 +160,6 @@ def train_classifier(
     )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     optimizer.build(model.trainable_variables)
-    fast.use(model, optimizer)
 
     @tf.function
     def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -171,12 +171,13 @@ def train_classifier(
         optimizer.apply(tape.gradient(loss, model.trainable_variables))
         return loss
 
-    for index, (images, labels) in enumerate(
-        _shuffled(train, batch_size, seed).take(steps)
-    ):
-        loss = step(images, labels)
-        if progress is not None and (index % 20 == 0 or index + 1 == steps):
-            progress(index + 1, steps, float(loss))
+    with placed(fast.forms(model, optimizer)):
+        for index, (images, labels) in enumerate(
+            _shuffled(train, batch_size, seed).take(steps), 1
+        ):
+            loss = step(images, labels)
+            if progress is not None and (index % 20 == 1 or index == steps):
+                progress(index, steps, float(loss))
     return model
 
 

@@ -19,9 +19,9 @@ class Extracted:
     """What an extractor made of a set of images.
 
     Attributes:
-        features: Shape (n, d), float32.
-        logits: Shape (n, classes), float32, or `None` if the extractor has none.
-        labels: Shape (n,), integers, or `None`.
+        features: shape (n, d), float32.
+        logits: shape (n, classes), float32, or `None` if the extractor has none.
+        labels: shape (n,), integers, or `None`.
     """
 
     features: NDArray[np.float32]
@@ -49,17 +49,17 @@ def extract(
     """Runs the extractor over batches of `(images, labels or None)`.
 
     Args:
-        extractor: The feature extractor.
+        extractor: the feature extractor.
         batches: uint8 images of shape (n, height, width, channels) with labels.
-        total: Number of images to take; batches beyond it are not read.
-        progress: Called as `progress(done, total)` after each batch.
+        total: number of images to take; batches beyond it are not read.
+        progress: called as `progress(done, total)` after each batch.
 
     Returns:
         The features of the first `total` images, fewer if there are fewer.
 
     Raises:
-        TypeError: If images aren't uint8.
-        ValueError: If there are no images, or a feature comes out as NaN.
+        TypeError: if images aren't uint8.
+        ValueError: if there are no images, or a feature comes out as NaN.
     """
     features, logits, labels = [], [], []
     done = 0

@@ -42,7 +42,7 @@ class InceptionExtractor(FeatureExtractor):
     are repeated to three channels. Nothing is downloaded.
 
     Args:
-        path: One of
+        path: one of
 
             - torch-fidelity's weights, `weights-inception-2015-12-05-6726825d.pth`
               (torch needed to read them), or the same entries as `.npz`;
@@ -52,13 +52,17 @@ class InceptionExtractor(FeatureExtractor):
               as they are, a float input the resized and scaled ones.
 
     Raises:
-        FileNotFoundError: If there is no such file; says where they are published.
-        ImportError: If the file is a `.pth` and torch isn't installed.
-        ValueError: If the file isn't one of the above or is damaged.
+        FileNotFoundError: if there is no such file; says where they are published.
+        ImportError: if the file is a `.pth` and torch isn't installed.
+        ValueError: if the file isn't one of the above or is damaged.
 
     Example:
-        extractor = InceptionExtractor("weights-inception-2015-12-05-6726825d.pth")
-        features, logits = extractor(images)  # uint8, (n, height, width, 3)
+
+    <!-- not run: the file must be downloaded -->
+    ```python
+    extractor = InceptionExtractor("weights-inception-2015-12-05-6726825d.pth")
+    features, logits = extractor(images)  # uint8, (n, height, width, 3)
+    ```
 
     Source:
         torch-fidelity 0.4's feature_extractor_inceptionv3, whose features these are up

@@ -27,7 +27,7 @@ def inception_network(image_size: int = IMAGE_SIZE) -> keras.Model:
     """Builds the network without weights.
 
     Args:
-        image_size: Height and width of the input. Defaults to the 299 px that the
+        image_size: height and width of the input. Defaults to the 299 px that the
             graph is defined with; at least 75.
 
     Returns:

@@ -20,8 +20,8 @@ def read_state(path: Path) -> dict[str, NDArray]:
     pickle.
 
     Raises:
-        ImportError: If the file is a `.pth` and torch isn't installed.
-        ValueError: If the file can't be read.
+        ImportError: if the file is a `.pth` and torch isn't installed.
+        ValueError: if the file can't be read.
     """
     try:
         if path.suffix == ".npz":
@@ -52,7 +52,7 @@ def load_state(network: keras.Model, state: Mapping[str, NDArray]) -> None:
     W' = W·γ/√(s² + ε),  b' = β − m·γ/√(s² + ε), computed in float64
 
     Raises:
-        ValueError: If an entry is missing, left over, or has another shape.
+        ValueError: if an entry is missing, left over, or has another shape.
     """
     left = {key for key in state if not key.endswith("num_batches_tracked")}
 

@@ -15,24 +15,25 @@ class KerasExtractor(FeatureExtractor):
     """Features, and logits if there are some, of a Keras model.
 
     Args:
-        model: Maps a batch of images to features (n, …), which are flattened, or to
+        model: maps a batch of images to features (n, …), which are flattened, or to
             `[features, logits]`.
-        name: Short name; the Fréchet distance is then called `FD-<name>`.
-        preprocess: Turns the uint8 images into the model's input. Defaults to float32
+        name: short name; the Fréchet distance is then called `FD-<name>`.
+        preprocess: turns the uint8 images into the model's input. Defaults to float32
             in [−1, 1], (x − 127.5)/127.5.
-        preprocessing: What `preprocess` does, in words: it is stored with the scores
+        preprocessing: what `preprocess` does, in words: it is stored with the scores
             and tells cached features apart. Must be given with `preprocess`.
 
     Raises:
-        ValueError: If one of `preprocess` and `preprocessing` is given alone.
+        ValueError: if one of `preprocess` and `preprocessing` is given alone.
 
     Example:
-        >>> import keras, numpy as np
-        >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
-        >>> extractor = KerasExtractor(model, "pixels")
-        >>> features, logits = extractor(np.zeros((2, 8, 8, 3), np.uint8))
-        >>> features.shape, logits
-        ((2, 192), None)
+
+    ```python
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    extractor = KerasExtractor(model, "pixels")
+    features, logits = extractor(np.zeros((2, 8, 8, 3), np.uint8))
+    assert features.shape == (2, 192) and logits is None
+    ```
     """
 
     def __init__(

@@ -23,13 +23,13 @@ def check_features(argument: str, features: ArrayLike, minimum: int = 2) -> NDAr
     """Returns `features` as an array of shape (n, d), its dtype kept.
 
     Args:
-        argument: The name that an error calls the array by.
-        features: Real numbers of shape (n, d), one row an image.
-        minimum: The fewest rows that the score is defined for.
+        argument: the name that an error calls the array by.
+        features: real numbers of shape (n, d), one row an image.
+        minimum: the fewest rows that the score is defined for.
 
     Raises:
-        TypeError: If the values are not real numbers.
-        ValueError: If the shape isn't (n, d), there are fewer than `minimum` rows or
+        TypeError: if the values are not real numbers.
+        ValueError: if the shape isn't (n, d), there are fewer than `minimum` rows or
             no columns, or a value is NaN or infinite.
     """
     array = np.asarray(features)
@@ -87,15 +87,6 @@ def check_labels(argument: str, labels: ArrayLike, count: int) -> NDArray:
     return array
 
 
-def check_count(argument: str, value: int, minimum: int = 1) -> int:
-    """Returns `value` if it is an integer of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"`{argument}` must be an integer. Received: {value!r}")
-    if value < minimum:
-        raise ValueError(f"`{argument}` must be at least {minimum}. Received: {value}")
-    return int(value)
-
-
 def check_images(argument: str, images: ArrayLike) -> NDArray:
     """Returns `images` as a uint8 array of shape (n, height, width, channels).
 
@@ -104,8 +95,8 @@ def check_images(argument: str, images: ArrayLike) -> NDArray:
     the wrong one, and the score would be wrong without a sign.
 
     Raises:
-        TypeError: If the dtype isn't uint8; says how to convert generator output.
-        ValueError: If the rank isn't 4, the set is empty, or channels aren't 1 or 3.
+        TypeError: if the dtype isn't uint8; says how to convert generator output.
+        ValueError: if the rank isn't 4, the set is empty, or channels aren't 1 or 3.
     """
     array = np.asarray(images)
     if array.dtype != np.uint8:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.evaluation.scores.checks import check_count, check_pair
+from training import values
+from training.evaluation.scores.checks import check_pair
 from training.evaluation.scores.neighbours import (
     centre,
     squared_distances,
@@ -34,8 +35,8 @@ def density_coverage(
     for recall.
 
     Args:
-        real: Features of shape (n, d).
-        fake: Features of the generated images, shape (m, d).
+        real: features of shape (n, d).
+        fake: features of the generated images, shape (m, d).
         neighbours: k. Defaults to 5, as in the paper.
 
     Returns:
@@ -43,22 +44,23 @@ def density_coverage(
         the generated images crowd), coverage in [0, 1].
 
     Raises:
-        TypeError: If the values aren't real numbers.
-        ValueError: If a set has no more than k images, a value is not finite, or the
+        TypeError: if the values aren't real numbers.
+        ValueError: if a set has no more than k images, a value is not finite, or the
             numbers of features differ.
 
     Example:
-        >>> import numpy as np
-        >>> x = np.random.RandomState(0).normal(size=(400, 2))
-        >>> result = density_coverage(x[:200], x[200:])
-        >>> 0.8 < result.density < 1.2, result.coverage > 0.9
-        (True, True)
+
+    ```python
+    x = np.random.RandomState(0).normal(size=(400, 2))
+    result = density_coverage(x[:200], x[200:])
+    assert 0.8 < result.density < 1.2 and result.coverage > 0.9
+    ```
 
     Source:
         Naeem et al., "Reliable fidelity and diversity metrics for generative models",
         2020, arXiv 2002.09797.
     """
-    neighbours = check_count("neighbours", neighbours)
+    neighbours = values.integer("neighbours", neighbours)
     real, fake = check_pair(real, fake, minimum=neighbours + 1)
     real, fake = centre(real, fake)
     radii = squared_radii(real, neighbours)

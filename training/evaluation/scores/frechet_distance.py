@@ -26,25 +26,27 @@ def frechet_distance(
     singular: nothing is squared, and no offset is added to the diagonal.
 
     Args:
-        real: Features of shape (n, d) or their `GaussianStatistics`.
-        fake: Likewise, of the generated images.
+        real: features of shape (n, d) or their `GaussianStatistics`.
+        fake: likewise, of the generated images.
 
     Returns:
         The distance, ≥ 0.
 
     Raises:
-        TypeError: If features aren't real numbers.
-        ValueError: If a set has fewer than two rows, a value is not finite, or the
+        TypeError: if features aren't real numbers.
+        ValueError: if a set has fewer than two rows, a value is not finite, or the
             numbers of features differ.
 
     Warns:
-        UserWarning: If a set has no more images than features.
+        UserWarning: if a set has no more images than features.
 
     Example:
-        >>> square = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
-        >>> shifted = [[x + 3.0, y] for x, y in square]
-        >>> round(frechet_distance(square, shifted), 9)
-        9.0
+
+    ```python
+    square = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
+    shifted = [[x + 3.0, y] for x, y in square]
+    assert round(frechet_distance(square, shifted), 9) == 9.0
+    ```
 
     Source:
         Dowson and Landau, "The Fréchet distance between multivariate normal

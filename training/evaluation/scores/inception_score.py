@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.evaluation.scores.checks import check_count, check_features
+from training import values
+from training.evaluation.scores.checks import check_features
 
 
 class MeanAndDeviation(NamedTuple):
@@ -28,11 +29,11 @@ def inception_score(
     exp( E_x KL(p(y|x) ‖ p(y)) ), p(y) = E_x p(y|x), over each of `splits` equal parts
 
     Args:
-        predictions: Logits (without the last bias, for the reference graph) or
+        predictions: logits (without the last bias, for the reference graph) or
             probabilities, shape (n, classes).
-        splits: Number of parts. The paper takes 10 parts of 5,000.
-        from_logits: Whether `predictions` are logits. Defaults to `True`.
-        seed: Shuffles the rows first, by numpy's `RandomState(seed)`, as
+        splits: number of parts. The paper takes 10 parts of 5,000.
+        from_logits: whether `predictions` are logits. Defaults to `True`.
+        seed: shuffles the rows first, by numpy's `RandomState(seed)`, as
             torch-fidelity does with 2020. `None`, the default, keeps their order:
             generated images have none.
 
@@ -40,20 +41,22 @@ def inception_score(
         `(mean, standard_deviation)` over the parts; 1 ≤ mean ≤ classes.
 
     Raises:
-        TypeError: If the values aren't real numbers.
-        ValueError: If there are fewer rows than splits, a value is not finite, or
+        TypeError: if the values aren't real numbers.
+        ValueError: if there are fewer rows than splits, a value is not finite, or
             probabilities are negative or don't sum to 1.
 
     Example:
-        >>> sure_and_varied = [[1.0, 0.0], [0.0, 1.0]]
-        >>> inception_score(sure_and_varied, splits=1, from_logits=False).mean
-        2.0
+
+    ```python
+    sure_and_varied = [[1.0, 0.0], [0.0, 1.0]]
+    assert inception_score(sure_and_varied, splits=1, from_logits=False).mean == 2.0
+    ```
 
     Source:
         Salimans et al., "Improved techniques for training GANs", 2016,
         arXiv 1606.03498, section 4.
     """
-    splits = check_count("splits", splits)
+    splits = values.integer("splits", splits)
     predictions = check_features("predictions", predictions, minimum=splits)
     if seed is not None:
         order = np.random.RandomState(seed).permutation(len(predictions))

@@ -27,28 +27,29 @@ def intra_frechet_distance(
     are all alike, or whose label is not heeded.
 
     Args:
-        real: Features of shape (n, d); the paper takes all training images.
-        real_labels: Their classes, integers of shape (n,).
-        fake: Features of generated images, shape (m, d); the paper takes 5,000 a class.
-        fake_labels: The classes they were generated for, integers of shape (m,).
+        real: features of shape (n, d); the paper takes all training images.
+        real_labels: their classes, integers of shape (n,).
+        fake: features of generated images, shape (m, d); the paper takes 5,000 a class.
+        fake_labels: the classes they were generated for, integers of shape (m,).
 
     Returns:
         `(mean, by_class)`, with the distance of each class by its label.
 
     Raises:
-        TypeError: If features aren't real numbers or labels aren't integers.
-        ValueError: If the two sets don't hold the same classes, or a class has fewer
+        TypeError: if features aren't real numbers or labels aren't integers.
+        ValueError: if the two sets don't hold the same classes, or a class has fewer
             than two images.
 
     Warns:
-        UserWarning: If a class has no more images than there are features.
+        UserWarning: if a class has no more images than there are features.
 
     Example:
-        >>> import numpy as np
-        >>> labels = np.repeat([0, 1], 50)
-        >>> x = np.random.RandomState(0).normal(size=(100, 2)) + 9.0 * labels[:, None]
-        >>> intra_frechet_distance(x, labels, x, 1 - labels).mean > 100.0
-        True
+
+    ```python
+    labels = np.repeat([0, 1], 50)
+    x = np.random.RandomState(0).normal(size=(100, 2)) + 9.0 * labels[:, None]
+    assert intra_frechet_distance(x, labels, x, 1 - labels).mean > 100.0
+    ```
 
     Source:
         Miyato and Koyama, "cGANs with projection discriminator", 2018,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.evaluation.scores.checks import check_count, check_pair
+from training import values
+from training.evaluation.scores.checks import check_pair
 from training.evaluation.scores.inception_score import MeanAndDeviation
 
 
@@ -26,38 +27,39 @@ def kernel_distance(
     and it may come out slightly below 0.
 
     Args:
-        real: Features of shape (n, d).
-        fake: Features of the generated images, shape (m, d).
-        subsets: Number of subsets that the mean is taken over. Defaults to 100.
-        subset_size: Images a subset, drawn from each set without replacement; at most
+        real: features of shape (n, d).
+        fake: features of the generated images, shape (m, d).
+        subsets: number of subsets that the mean is taken over. Defaults to 100.
+        subset_size: images a subset, drawn from each set without replacement; at most
             the size of the smaller set. Defaults to 1,000.
-        degree: Degree of the polynomial kernel. Defaults to 3.
-        seed: Draws the subsets, by numpy's `RandomState`, in the reference
+        degree: degree of the polynomial kernel. Defaults to 3.
+        seed: draws the subsets, by numpy's `RandomState`, in the reference
             implementation's order. Defaults to its 2020.
 
     Returns:
         `(mean, standard_deviation)` over the subsets.
 
     Raises:
-        TypeError: If the values aren't real numbers or counts aren't integers.
-        ValueError: If a set is smaller than `subset_size`, a value is not finite, or
+        TypeError: if the values aren't real numbers or counts aren't integers.
+        ValueError: if a set is smaller than `subset_size`, a value is not finite, or
             the numbers of features differ.
 
     Example:
-        >>> import numpy as np
-        >>> x = np.random.RandomState(0).normal(size=(400, 4))
-        >>> near = kernel_distance(x[:200], x[200:], subset_size=100).mean
-        >>> far = kernel_distance(x[:200], x[200:] + 2.0, subset_size=100).mean
-        >>> near < 0.1 < far
-        True
+
+    ```python
+    x = np.random.RandomState(0).normal(size=(400, 4))
+    near = kernel_distance(x[:200], x[200:], subset_size=100).mean
+    far = kernel_distance(x[:200], x[200:] + 2.0, subset_size=100).mean
+    assert near < 0.1 < far
+    ```
 
     Source:
         Bińkowski et al., "Demystifying MMD GANs", 2018, arXiv 1801.01401. Subsets of
         both sets are drawn anew each time, as in torch-fidelity.
     """
-    subsets = check_count("subsets", subsets)
-    subset_size = check_count("subset_size", subset_size, minimum=2)
-    degree = check_count("degree", degree)
+    subsets = values.integer("subsets", subsets)
+    subset_size = values.integer("subset_size", subset_size, minimum=2)
+    degree = values.integer("degree", degree)
     real, fake = check_pair(real, fake)
     if subset_size > min(len(real), len(fake)):
         raise ValueError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.evaluation.scores.checks import check_count, check_images, check_labels
+from training import values
+from training.evaluation.scores.checks import check_images, check_labels
 from training.evaluation.scores.intra_frechet_distance import ScoreByClass
 
 # Wang, Simoncelli, Bovik 2003, from the finest scale to the coarsest.
@@ -45,31 +46,32 @@ def intra_ms_ssim(
 
     Args:
         images: uint8 images of shape (n, height, width, 1 or 3), at least 11 px.
-        labels: Their classes, integers of shape (n,). `None`: all are of one class.
-        pairs: Pairs a class, of two different images each. Defaults to 100; the number
+        labels: their classes, integers of shape (n,). `None`: all are of one class.
+        pairs: pairs a class, of two different images each. Defaults to 100; the number
             isn't stated in the literature that this score comes from.
-        seed: Draws the pairs, by numpy's `RandomState`. Defaults to 0.
+        seed: draws the pairs, by numpy's `RandomState`. Defaults to 0.
 
     Returns:
         `(mean, by_class)`, in [0, 1]; lower is more varied.
 
     Raises:
-        TypeError: If the images aren't uint8.
-        ValueError: If the images are too small, or a class has fewer than two.
+        TypeError: if the images aren't uint8.
+        ValueError: if the images are too small, or a class has fewer than two.
 
     Example:
-        >>> import numpy as np
-        >>> noise = np.random.RandomState(0).randint(0, 256, (8, 32, 32, 1), np.uint8)
-        >>> collapsed = np.repeat(noise[:1], 8, axis=0)
-        >>> intra_ms_ssim(noise).mean < 0.1 < 0.999 < intra_ms_ssim(collapsed).mean
-        True
+
+    ```python
+    noise = np.random.RandomState(0).randint(0, 256, (8, 32, 32, 1), np.uint8)
+    collapsed = np.repeat(noise[:1], 8, axis=0)
+    assert intra_ms_ssim(noise).mean < 0.1 < 0.999 < intra_ms_ssim(collapsed).mean
+    ```
 
     Source:
         Odena, Olah, Shlens, "Conditional image synthesis with auxiliary classifier
         GANs", 2017, arXiv 1610.09585, section 4.2; Wang, Simoncelli, Bovik,
         "Multiscale structural similarity for image quality assessment", 2003.
     """
-    pairs = check_count("pairs", pairs)
+    pairs = values.integer("pairs", pairs)
     images = check_images("images", images)
     if scales_of(images.shape[1:]) == 0:
         raise ValueError(
@@ -106,7 +108,7 @@ def ms_ssim(first: NDArray, second: NDArray) -> NDArray[np.float64]:
 
     Args:
         first: uint8 images, shape (n, height, width, channels).
-        second: Their partners, of the same shape.
+        second: their partners, of the same shape.
     """
     count = scales_of(first.shape[1:])
     weights = np.array(SCALE_WEIGHTS[:count])

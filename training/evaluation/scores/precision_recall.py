@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.evaluation.scores.checks import check_count, check_pair
+from training import values
+from training.evaluation.scores.checks import check_pair
 from training.evaluation.scores.neighbours import (
     centre,
     squared_distances,
@@ -33,29 +34,31 @@ def precision_recall(
     the generated one (variety).
 
     Args:
-        real: Features of shape (n, d).
-        fake: Features of the generated images, shape (m, d).
+        real: features of shape (n, d).
+        fake: features of the generated images, shape (m, d).
         neighbours: k. Defaults to 3, as in the paper and in torch-fidelity.
 
     Returns:
         `(precision, recall)`, both in [0, 1].
 
     Raises:
-        TypeError: If the values aren't real numbers.
-        ValueError: If a set has no more than k images, a value is not finite, or the
+        TypeError: if the values aren't real numbers.
+        ValueError: if a set has no more than k images, a value is not finite, or the
             numbers of features differ.
 
     Example:
-        >>> import numpy as np
-        >>> x = np.random.RandomState(0).normal(size=(300, 2))
-        >>> precision_recall(x, x[:150] * 0.01)  # good images, little variety
-        PrecisionAndRecall(precision=1.0, recall=0.0)
+
+    ```python
+    x = np.random.RandomState(0).normal(size=(300, 2))
+    # Good images, little variety.
+    assert precision_recall(x, x[:150] * 0.01) == (1.0, 0.0)
+    ```
 
     Source:
         Kynkäänniemi et al., "Improved precision and recall metric for assessing
         generative models", 2019, arXiv 1904.06991.
     """
-    neighbours = check_count("neighbours", neighbours)
+    neighbours = values.integer("neighbours", neighbours)
     real, fake = check_pair(real, fake, minimum=neighbours + 1)
     real, fake = centre(real, fake)
     return PrecisionAndRecall(

@@ -27,7 +27,7 @@ class GaussianStatistics:
     covariance once the mean is large against the spread.
 
     Attributes:
-        count: Number of vectors.
+        count: number of vectors.
         mean: μ, shape (d,), float64.
         scatter: S, shape (d, d), float64.
     """
@@ -76,20 +76,23 @@ def gaussian_statistics(
     """Gathers mean and scatter of features in O(d²) memory beside the input.
 
     Args:
-        features: An array of shape (n, d), or an iterable of such arrays with the same
+        features: an array of shape (n, d), or an iterable of such arrays with the same
             d (batches, shards), which is read once.
 
     Returns:
         The `GaussianStatistics` of all rows, in float64 whatever the input's dtype.
 
     Raises:
-        ValueError: If there is no batch, a batch isn't of rank 2, or a value is not
+        ValueError: if there is no batch, a batch isn't of rank 2, or a value is not
             finite.
 
     Example:
-        >>> statistics = gaussian_statistics([[0.0, 0.0], [2.0, 4.0]])
-        >>> statistics.mean.tolist(), statistics.covariance.tolist()
-        ([1.0, 2.0], [[2.0, 4.0], [4.0, 8.0]])
+
+    ```python
+    statistics = gaussian_statistics([[0.0, 0.0], [2.0, 4.0]])
+    assert statistics.mean.tolist() == [1.0, 2.0]
+    assert statistics.covariance.tolist() == [[2.0, 4.0], [4.0, 8.0]]
+    ```
     """
     if isinstance(features, (np.ndarray, list, tuple)):
         batches: Iterable[ArrayLike] = [features]

@@ -2,6 +2,5 @@
 
 from training.evaluation.streaming.frechet_distance import FrechetDistance
 from training.evaluation.streaming.inception_score import InceptionScore
-from training.evaluation.streaming.kernel_distance import KernelDistance
 
-__all__ = ["FrechetDistance", "InceptionScore", "KernelDistance"]
+__all__ = ["FrechetDistance", "InceptionScore"]

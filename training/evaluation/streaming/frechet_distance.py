@@ -28,18 +28,19 @@ class FrechetDistance(keras.metrics.Metric):
     State: `count` (float64 scalar), `mean` (d,), `scatter` (d, d), all float64.
 
     Args:
-        real: The real images' `GaussianStatistics`, or their features (n, d).
-        name: Name of the metric, such as the extractor's `scores.frechet`. Defaults to
+        real: the real images' `GaussianStatistics`, or their features (n, d).
+        name: name of the metric, such as the extractor's `scores.frechet`. Defaults to
             `"frechet_distance"`.
 
     Example:
-        >>> import numpy as np
-        >>> random = np.random.RandomState(0)
-        >>> metric = FrechetDistance(random.normal(size=(500, 4)))
-        >>> for _ in range(5):
-        ...     metric.update_state(random.normal(size=(100, 4)) + 1.0)
-        >>> 3.5 < float(metric.result()) < 4.5
-        True
+
+    ```python
+    random = np.random.RandomState(0)
+    metric = FrechetDistance(random.normal(size=(500, 4)))
+    for _ in range(5):
+        metric.update_state(random.normal(size=(100, 4)) + 1.0)
+    assert 3.5 < float(metric.result()) < 4.5
+    ```
 
     Read the result outside of compiled steps: it costs O(d³), on the CPU, in LAPACK.
     """
@@ -70,11 +71,11 @@ class FrechetDistance(keras.metrics.Metric):
         """Adds a batch of generated features, shape (n, d).
 
         Args:
-            features: The batch of this replica. May be of another size each time.
-            sample_weight: Must be `None`: images count alike.
+            features: the batch of this replica. May be of another size each time.
+            sample_weight: must be `None`: images count alike.
 
         Raises:
-            ValueError: If the shape isn't (n, d), a value is not finite (in a graph:
+            ValueError: if the shape isn't (n, d), a value is not finite (in a graph:
                 `InvalidArgumentError`), or weights are given.
         """
         if sample_weight is not None:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.evaluation.scores.checks import check_count
+from training import values
 from training.evaluation.scores.inception_score import MeanAndDeviation, score_of_sums
 from training.evaluation.streaming.gathering import check_finite, gather_rows
 
@@ -24,17 +24,18 @@ class InceptionScore(keras.metrics.Metric):
     all float64, on every replica the same.
 
     Args:
-        classes: Number of classes.
-        splits: Number of splits. Defaults to 10.
-        split_size: Images a split. Defaults to 5,000, the paper's.
-        name: Name of the metric. Defaults to `"inception_score"`.
+        classes: number of classes.
+        splits: number of splits. Defaults to 10.
+        split_size: images a split. Defaults to 5,000, the paper's.
+        name: name of the metric. Defaults to `"inception_score"`.
 
     Example:
-        >>> import numpy as np
-        >>> metric = InceptionScore(classes=2, splits=1, split_size=4)
-        >>> metric.update_state(np.array([[50.0, -50.0], [-50.0, 50.0]]))
-        >>> float(metric.result())
-        2.0
+
+    ```python
+    metric = InceptionScore(classes=2, splits=1, split_size=4)
+    metric.update_state(np.array([[50.0, -50.0], [-50.0, 50.0]]))
+    assert float(metric.result()) == 2.0
+    ```
     """
 
     def __init__(
@@ -45,9 +46,9 @@ class InceptionScore(keras.metrics.Metric):
         name: str = "inception_score",
     ) -> None:
         super().__init__(name=name, dtype="float64")
-        self.classes = check_count("classes", classes)
-        self.splits = check_count("splits", splits)
-        self.split_size = check_count("split_size", split_size)
+        self.classes = values.integer("classes", classes)
+        self.splits = values.integer("splits", splits)
+        self.split_size = values.integer("split_size", split_size)
         self.counts = self._state("counts", (splits,))
         self.probabilities = self._state("probabilities", (splits, classes))
         self.entropies = self._state("entropies", (splits,))
@@ -65,7 +66,7 @@ class InceptionScore(keras.metrics.Metric):
         """Adds a batch of logits, shape (n, classes).
 
         Raises:
-            ValueError: If the shape isn't (n, classes), a value is not finite, weights
+            ValueError: if the shape isn't (n, classes), a value is not finite, weights
                 are given, or the splits are full.
         """
         if sample_weight is not None:

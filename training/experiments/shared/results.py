@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from training.runs.preset import Preset
 from training.storage.files import replacing, write_json
+from training.tables import markdown
 from training.versions import versions
 
 Row = Mapping[str, Any]
@@ -69,20 +70,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Returns rows of cells, the header first, as an aligned Markdown table."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "| "
-        + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))
-        + " |"
-        for row in rows
-    ]
-    return "\n".join(
-        [lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|"] + lines[1:]
-    )
 
 
 @dataclasses.dataclass(frozen=True)

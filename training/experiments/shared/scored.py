@@ -10,7 +10,8 @@ from typing import Any
 
 from training.data import DataSource
 from training.evaluation import arguments as scoring
-from training.evaluation.evaluation import Evaluation, step_of
+from training.evaluation.evaluation import Evaluation
+from training.evaluation.generators import step_of
 from training.evaluation.reports import Report, load_reports, save_report
 from training.experiments.shared import grid, options
 from training.experiments.shared.grid import Member

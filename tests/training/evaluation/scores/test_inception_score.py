@@ -55,7 +55,7 @@ def test_falls_as_classes_are_dropped():
         (np.array([[np.nan, 1.0]]), 1, "finite"),
         (np.array([[0.5, 0.6]]), 1, "sum to 1"),
         (np.array([[1.5, -0.5]]), 1, "sum to 1"),
-        (np.ones((3, 2)) / 2, 0, "`splits` must be at least 1"),
+        (np.ones((3, 2)) / 2, 0, "`splits` must be an integer of 1 or more"),
     ],
 )
 def test_refuses(predictions, splits, message):

@@ -76,5 +76,7 @@ def test_refuses():
     x = np.random.RandomState(0).normal(size=(3, 2))
     with pytest.raises(ValueError, match="`real` must have at least 4 rows"):
         precision_recall(x, x)
-    with pytest.raises(ValueError, match="`neighbours` must be at least 1"):
+    with pytest.raises(
+        ValueError, match="`neighbours` must be an integer of 1 or more"
+    ):
         density_coverage(x, x, 0)

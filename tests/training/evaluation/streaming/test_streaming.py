@@ -7,12 +7,7 @@ import tensorflow as tf
 from tests.training.evaluation import formulas
 from training.evaluation.scores.frechet_distance import frechet_distance
 from training.evaluation.scores.inception_score import inception_score
-from training.evaluation.scores.kernel_distance import squared_mmd
-from training.evaluation.streaming import (
-    FrechetDistance,
-    InceptionScore,
-    KernelDistance,
-)
+from training.evaluation.streaming import FrechetDistance, InceptionScore
 
 REAL = formulas.features(1, 700, 24)
 FAKE = formulas.features(2, 600, 24, spread=0.8, shift=0.1)
@@ -55,14 +50,12 @@ def test_two_replicas_with_unequal_batches_equal_one(two_replicas):
     with two_replicas.scope():
         distance = FrechetDistance(REAL)
         score = InceptionScore(12, splits=2, split_size=300)
-        kernel = KernelDistance(REAL)
 
     @tf.function
     def step(features, predictions):
         def update(x, y):
             distance.update_state(x)
             score.update_state(y)
-            kernel.update_state(x)
 
         two_replicas.run(update, (features, predictions))
 
@@ -81,10 +74,6 @@ def test_two_replicas_with_unequal_batches_equal_one(two_replicas):
     assert float(distance.result()) == pytest.approx(expected, rel=1e-10)
     expected = inception_score(logits, splits=2)
     assert score.mean_and_deviation() == pytest.approx(expected, rel=1e-12)
-    alone = KernelDistance(REAL)
-    for start, stop in ((0, 400), (400, 550), (550, 600)):
-        alone.update_state(FAKE[start:stop])
-    assert float(kernel.result()) == pytest.approx(float(alone.result()), rel=1e-10)
     for variable in distance.variables:
         first, second = two_replicas.experimental_local_results(variable.value)
         np.testing.assert_array_equal(first, second)
@@ -103,18 +92,6 @@ def test_inception_score_equals_one_shot_over_splits(batch):
         metric.update_state(logits[:1])
     metric.reset_state()
     assert np.isnan(metric.mean_and_deviation().mean)
-
-
-def test_kernel_distance_is_the_mean_of_its_batches():
-    metric = KernelDistance(REAL, seed=3)
-    order = np.random.RandomState(3).permutation(700)
-    expected, start = 0.0, 0
-    for size in (400, 100, 50):
-        rows = slice(start, start + size)
-        metric.update_state(FAKE[rows])
-        expected += size * squared_mmd(REAL[order[rows]], FAKE[rows])
-        start += size
-    assert float(metric.result()) == pytest.approx(expected / 550, rel=1e-10)
 
 
 def test_frechet_distance_is_stable_far_from_zero():
@@ -138,7 +115,7 @@ def test_state_is_small_and_in_float64():
 
 @pytest.mark.parametrize(
     "metric",
-    [FrechetDistance(REAL), InceptionScore(24), KernelDistance(REAL)],
+    [FrechetDistance(REAL), InceptionScore(24)],
     ids=lambda metric: metric.name,
 )
 def test_refuses(metric):

@@ -1,0 +1,55 @@
+"""A run's generators: the last, the averaged and the best ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from training.evaluation.callbacks import best_generator_path, read_best
+from training.storage.folder import RunFolder
+
+
+def generator_path(folder: RunFolder, weights: str) -> Path:
+    """Returns the file of a run's last, ema, best or ema-best generator."""
+    paths = {
+        "last": folder.generator,
+        "ema": folder.averaged_generator,
+        "best": best_generator_path(folder.path),
+        "ema-best": best_generator_path(folder.path, "ema_"),
+    }
+    if weights not in paths:
+        raise ValueError(
+            f"`weights` must be one of {list(paths)}. Received: {weights!r}"
+        )
+    return paths[weights]
+
+
+def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
+    """Loads one of a run's generators.
+
+    Raises:
+        ValueError: if it isn't there.
+    """
+    path = generator_path(folder, weights)
+    if not path.exists():
+        hint = {
+            "last": "it is written with the first checkpoint",
+            "ema": "it is written if the run averages its weights (--ema)",
+            "best": "it is written if the run is scored as it trains (--score-every)",
+            "ema-best": "it is written if a run that averages its weights (--ema) is "
+            "scored as it trains (--score-every)",
+        }[weights]
+        raise ValueError(
+            f"`run` must have the file {path.name}; {hint}. Received: {folder.path}"
+        )
+    return keras.saving.load_model(path, compile=False)
+
+
+def step_of(folder: RunFolder, weights: str = "last") -> int:
+    """Returns the step that a run's generator is of, 0 if nothing says."""
+    if weights in ("best", "ema-best"):
+        best = read_best(folder.path, "ema_" if weights == "ema-best" else "")
+        return 0 if best is None else best.step
+    steps = [int(path.stem[5:]) for path in folder.checkpoints.glob("step-*.npz")]
+    return max(steps, default=0)
