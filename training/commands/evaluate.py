@@ -9,6 +9,7 @@ from training.evaluation import arguments as scoring
 from training.evaluation.real_images import optional_source
 from training.evaluation.reports import Report, save_report
 from training.storage.folder import RunFolder
+from training.tables import markdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,14 +65,14 @@ def run(arguments: argparse.Namespace) -> None:
 def table(report: Report) -> str:
     """Returns a report as text: the scores, and what they rest on."""
     real = report.real_against_real
-    width = max(map(len, report.scores))
-    lines = [f"Step {report.step}, {report.weights} weights, seed {report.seed}", ""]
-    lines.append(f"{'':{width}}  {'generated':>10}" + ("  real images" if real else ""))
+    cells = [["score", "generated", *(["real images"] if real else [])]]
     for name, value in report.scores.items():
-        line = f"{name:{width}}  {value:10.4f}"
-        if name in real:
-            line += f"  {real[name]:11.4f}"
-        lines.append(line)
+        line = [name, f"{value:.4f}"]
+        if real:
+            line.append(f"{real[name]:.4f}" if name in real else "")
+        cells.append(line)
+    about = f"Step {report.step}, {report.weights} weights, seed {report.seed}"
+    lines = [about, "", markdown(cells)]
     lines.append("")
     lines += [f"{name:11} {value}" for name, value in report.conditions.items()]
     if real:

@@ -10,7 +10,7 @@ from training.data.folder import load_folder
 from training.data.geometry import Geometry
 from training.data.idx import debian_fashion_mnist, has_idx, load_idx
 from training.data.mnist5k import load_mnist5k
-from training.data.names import SHORT_NAMES, known_names
+from training.data.names import SHORT_NAMES, known_names, without_split
 from training.data.sources import DataSource
 from training.data.tfds import load_tfds
 
@@ -138,7 +138,8 @@ def load_configured(
     Args:
         config: a preset as JSON; of a run of an earlier version, it may lack what was
             added since.
-        split: which part; by default the one that is trained on.
+        split: which part; by default the one that is trained on. Of data named with
+            a split, as in `tfds:mnist:train[:80%]`, `"train"` is that one too.
         **options: of `load`, in place of the preset's, `name` for moved data too.
     """
     known = {
@@ -149,7 +150,13 @@ def load_configured(
         "skip_broken": "skip_broken",
     }
     given = {name: config[key] for name, key in known.items() if key in config}
-    return load(split=split, **{**given, **options})
+    arguments = {**given, **options}
+    whole = without_split(str(arguments["name"]))
+    if whole != arguments["name"] and split == "train":
+        split = None
+    elif split is not None:
+        arguments["name"] = whole
+    return load(split=split, **arguments)
 
 
 def _existing(text: str) -> Path:

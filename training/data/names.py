@@ -67,6 +67,12 @@ def known_names() -> dict[str, str]:
     }
 
 
+def without_split(name: str) -> str:
+    """Returns `tfds:NAME` for `tfds:NAME:SPLIT`, and other names as they are."""
+    kind, _, rest = name.partition(":")
+    return f"tfds:{rest.partition(':')[0]}" if kind == "tfds" else name
+
+
 def parse_name(name: str, split: str | None) -> tuple[ShortName, str]:
     """Returns the TensorFlow Datasets set and the split that a name stands for."""
     if name in SHORT_NAMES:

@@ -12,7 +12,7 @@ from training.evaluation.choice import choose_extractor
 from training.evaluation.evaluation import Evaluation
 from training.evaluation.extractors.cache import default_cache_folder
 from training.evaluation.protocol import PROTOCOLS, Protocol
-from training.evaluation.real_images import optional_source, scored_source
+from training.evaluation.real_images import optional_source, run_source, scored_source
 from training.storage.folder import RunFolder
 from training.terminal import Countdown
 
@@ -24,8 +24,15 @@ _OVERRIDES = {
 }
 
 
-def add_options(parser: argparse._ActionsContainer) -> None:
-    """Adds options of the network to score by and of the protocol."""
+def add_options(
+    parser: argparse._ActionsContainer, split_option: str = "--split"
+) -> None:
+    """Adds options of the network to score by and of the protocol.
+
+    Args:
+        parser: gets the options.
+        split_option: what the option of the real images' split is called.
+    """
     parser.add_argument(
         "--extractor",
         default="auto",
@@ -54,8 +61,9 @@ def add_options(parser: argparse._ActionsContainer) -> None:
             help=f"{text}, in place of the protocol's",
         )
     parser.add_argument(
-        "--split",
-        default=argparse.SUPPRESS,
+        split_option,
+        dest="scored_split",
+        metavar="SPLIT",
         help="the real images' split, in place of the protocol's",
     )
     parser.add_argument(
@@ -81,10 +89,14 @@ def create_evaluation(
 
     Raises:
         FileNotFoundError: if the file of the network isn't there.
-        ValueError: if an option is out of its range, or the data have no labels for a
-            classifier.
+        ValueError: if an option is out of its range, the data have no split that was
+            asked for, or no labels for a classifier.
     """
     wanted = protocol(arguments)
+    if arguments.scored_split is None:
+        source = scored_source(folder, wanted.split)
+    else:
+        source = run_source(folder, wanted.split)
     extractor = choose_extractor(
         folder,
         arguments.extractor,
@@ -95,7 +107,7 @@ def create_evaluation(
     return Evaluation(
         extractor=extractor,
         protocol=wanted,
-        real=scored_source(folder, wanted.split),
+        real=source,
         cache=arguments.cache,
         progress=Countdown,
         **more,
@@ -104,16 +116,17 @@ def create_evaluation(
 
 def other_images(folder: RunFolder, real: DataSource) -> DataSource | None:
     """Returns the split that isn't scored against, None if there is no other one."""
-    return optional_source(folder, "train" if real.split != "train" else "test")
+    found = optional_source(folder, "train" if real.split != "train" else "test")
+    return None if found is None or found.split == real.split else found
 
 
 def protocol(arguments: argparse.Namespace) -> Protocol:
     """Returns the protocol that was asked for, under a name of its own."""
     given = {
-        field: value
-        for field, value in vars(arguments).items()
-        if field in (*_OVERRIDES, "split")
+        field: value for field, value in vars(arguments).items() if field in _OVERRIDES
     }
+    if arguments.scored_split is not None:
+        given["split"] = arguments.scored_split
     base = PROTOCOLS[arguments.protocol]
     if given:
         changed = "-".join(f"{field}={given[field]}" for field in sorted(given))

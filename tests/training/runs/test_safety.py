@@ -117,7 +117,7 @@ def test_names_do_not_lead_out_of_their_folder(tmp_path, finished, monkeypatch):
     folder.generator.write_bytes((finished / "generator.keras").read_bytes())
     assert main(["sample", str(run), "--singles", "--count", "2"]) == 0
 
-    asked = argparse.Namespace(protocol="paper", split=away)
+    asked = argparse.Namespace(protocol="paper", scored_split=away)
     report = Report(
         step=1,
         weights="last",

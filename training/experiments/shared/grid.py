@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.data import DataSource, load
+from training.data import DataSource, NoSuchSplitError, load_configured
 from training.runs import checks, fit
 from training.runs.callbacks.finiteness import NonFiniteError
 from training.runs.callbacks.measurements import Measurement
@@ -80,22 +80,19 @@ def load_sources(
         ValueError: if images can't be loaded.
     """
     loaded: dict[tuple[str, int], DataSource] = {}
-    for member in members:
-        data, size = key = (member.preset.data, member.preset.image_size)
+    keys = [(one.preset.data, one.preset.image_size) for one in members]
+    for key, member in zip(keys, members, strict=True):
         if key not in loaded:
-            loaded[key] = load_split(data, size, split) or load(data, image_size=size)
-    return [loaded[m.preset.data, m.preset.image_size] for m in members]
+            found = None if split is None else load_split(member.preset, split)
+            loaded[key] = found or load_configured(member.preset.as_dict())
+    return [loaded[key] for key in keys]
 
 
-def load_split(data: str, size: int, split: str | None) -> DataSource | None:
-    """Loads a split of the data, None if there is no such split."""
-    if split is None:
-        return None
+def load_split(preset: Preset, split: str) -> DataSource | None:
+    """Loads a split of a preset's data, None if there is no such split."""
     try:
-        return load(data, image_size=size, split=split)
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
+        return load_configured(preset.as_dict(), split)
+    except NoSuchSplitError:
         return None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from training import arguments as options
+from training.evaluation import arguments as scoring
 from training.experiments.shared.methods import METHODS
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
@@ -81,6 +82,12 @@ def add_methods(
         metavar="METHOD",
         help=f"some of: {', '.join(known)}",
     )
+
+
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of how runs are scored."""
+    # `--split` is that of the preset: the share of the images that is held out.
+    scoring.add_options(parser.add_argument_group("how it is scored"), "--scored-split")
 
 
 def add_seeds(parser: argparse.ArgumentParser, defaults: Sequence[int] = (0,)) -> None:

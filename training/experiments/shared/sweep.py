@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.evaluation import arguments as scoring
 from training.experiments.shared import curves, methods, options, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import train_and_score
@@ -55,7 +54,7 @@ class Sweep:
             help=self.help,
         )
         options.add_seeds(parser, self.seeds)
-        scoring.add_options(parser.add_argument_group("how it is scored"))
+        options.add_scoring(parser)
         decided = (*methods.DECIDED, self.field, "seed", "conditioning")
         options.add_preset(parser, self.base, decided)
         options.add_run_options(parser, without=("inception",))
