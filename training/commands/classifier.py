@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from training.evaluation.arguments import other_images
 from training.evaluation.choice import load_classifier
 from training.evaluation.extractors.cache import default_cache_folder
+from training.evaluation.real_images import scored_source
+from training.evaluation.sensitivity import sensitivity
 from training.storage.folder import RunFolder
+from training.tables import markdown
+from training.terminal import Countdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=default_cache_folder(),
         help="folder of classifiers and features",
     )
+    parser.add_argument(
+        "--sensitivity",
+        action="store_true",
+        help="also show how FCD moves when real images get noise, are blurred, lack "
+        "classes or are copies",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -29,3 +40,15 @@ def run(arguments: argparse.Namespace) -> None:
     folder = RunFolder(arguments.run)
     extractor = load_classifier(folder, arguments.cache, arguments.classifier_seed)
     print(f"{extractor.identity}\nin {arguments.cache}")
+    if arguments.sensitivity:
+        real = scored_source(folder, "test")
+        others = other_images(folder, real)
+        if others is None:
+            raise ValueError(
+                "`--sensitivity` needs further images beside those that are scored "
+                f"against. Received: {real.name!r}, which has one split"
+            )
+        moved = sensitivity(extractor, real, others, progress=Countdown)
+        rows = [[name, f"{value:.3f}"] for name, value in moved.items()]
+        head = [f"{others.split} images against {real.split} ones", "FCD"]
+        print("\n" + markdown([head, *rows]))
