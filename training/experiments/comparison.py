@@ -67,11 +67,13 @@ def run(arguments: argparse.Namespace) -> None:
     sources = grid.load_sources(members)
     how = options.run_options(arguments)
     finished = list(grid.train(output, members, sources, how))
-    picture = output / "comparison.png"
-    draw({one.member.name: one.folder for one in finished}, picture)
+    folders = {one.member.name: one.folder for one in finished}
+
+    def samples(result: results.Result, path: Path) -> None:
+        draw(folders, path)
+
     rows = timed(members, sources[0], arguments.rounds)
-    results.save(output, "comparison", base, rounds=arguments.rounds, rows=rows)
-    print(f"\n{table(rows)}\n\nFigure  {picture}")
+    results.finish(output, base, tables, samples, rounds=arguments.rounds, rows=rows)
 
 
 def timed(members: Sequence[Member], source: Any, rounds: int) -> list[dict[str, Any]]:
@@ -93,8 +95,9 @@ def timed(members: Sequence[Member], source: Any, rounds: int) -> list[dict[str,
     ]
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
+def tables(result: results.Result) -> str:
     """Returns the rows as a Markdown table."""
+    rows = result["rows"]
     head = ["method", "seconds per update of G", f"relative to {rows[0]['method']}"]
     cells = [
         [row["method"], f"{row['seconds_per_update']:.3f}", f"{row['relative']:.2f}"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from training.evaluation import intra_ms_ssim
 from training.evaluation.scores.ms_ssim import WINDOW, scales_of
 from training.experiments.shared import curves, grid, methods, options, results
 from training.experiments.shared.grid import Member
-from training.experiments.shared.scored import train_and_score
+from training.experiments.shared.scored import Scored, train_and_score
 from training.runs import paper
 from training.runs.callbacks.measurements import Measurement
 from training.runs.options import RunOptions
@@ -94,10 +93,8 @@ def run(arguments: argparse.Namespace) -> None:
             name.removeprefix("scores/"): curves.over_steps(folder, name)
             for name in (*curves.names(folder, "scores/"), _SIMILARITY)
         }
-    results.save(output, "imagenet", base, **scored.as_json())
-    draw(scored.rows, base, output / "imagenet.png")
-    print(f"\n{table(scored.rows, scored.names)}\n\n{scored.note()}")
-    print(f"Figure  {output / 'imagenet.png'}")
+    named = dataclasses.replace(base, name="imagenet")
+    results.finish(output, named, tables, draw, **scored.as_json())
 
 
 class Similarity:
@@ -142,19 +139,21 @@ class Similarity:
         return {_SIMILARITY: intra_ms_ssim(pixels, self._labels).mean}
 
 
-def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+def tables(result: results.Result) -> str:
     """Returns the last scores of each method as a Markdown table."""
-    cells = [["method", *names, "intra MS-SSIM"]]
-    for row in rows:
+    scored = Scored.of(result)
+    cells = [["method", *scored.names, "intra MS-SSIM"]]
+    for row in scored.rows:
         alike = row["curves"][_SIMILARITY]["values"]
         last = f"{alike[-1]:.3f}" if alike else ""
-        scores = [str(results.summary([row], name)) for name in names]
+        scores = [str(results.summary([row], name)) for name in scored.names]
         cells.append([row["method"], *scores, last])
-    return markdown(cells)
+    return f"{markdown(cells)}\n\n{scored.note()}"
 
 
-def draw(rows: Sequence[Mapping[str, Any]], base: Preset, path: Path) -> None:
+def draw(result: results.Result, path: Path) -> None:
     """Draws a panel a score, a curve a method, over the steps."""
+    rows, base = result["rows"], Preset(**result["base"])
     shown = list(dict.fromkeys(name for row in rows for name in row["curves"]))
     note = (
         f"conditional GANs, {base.data}, {base.image_size} px, "

@@ -24,3 +24,5 @@ _SWEEP = Sweep(
 )
 add_arguments = _SWEEP.add_arguments
 run = _SWEEP.run
+tables = _SWEEP.tables
+draw = _SWEEP.draw

@@ -95,10 +95,8 @@ def run(arguments: argparse.Namespace) -> None:
         row["critic_loss"] = {
             kind: curves.over_steps(folder, f"critic_loss/{kind}") for kind in images
         }
-    results.save(output, "reparametrization", first, **scored.as_json())
-    draw(scored, output / "reparametrization.png")
-    print(f"\n{table(scored)}\n\n{scored.note()}")
-    print(f"Figure  {output / 'reparametrization.png'}")
+    named = dataclasses.replace(first, name="reparametrization")
+    results.finish(output, named, tables, draw, **scored.as_json())
 
 
 class CriticLoss:
@@ -153,8 +151,9 @@ def _logits(gan: Any, images: np.ndarray, labels: Any) -> np.ndarray:
     return np.concatenate(found)
 
 
-def table(scored: Scored) -> str:
+def tables(result: results.Result) -> str:
     """Returns scores and last critic losses of each method as a Markdown table."""
+    scored = Scored.of(result)
     kinds = list(scored.rows[0]["critic_loss"])
     cells = [["method", *scored.names, *(f"critic loss, {kind}" for kind in kinds)]]
     for method in results.distinct(scored.rows, "method"):
@@ -165,11 +164,12 @@ def table(scored: Scored) -> str:
             last = [values[-1] for values in curve if values]
             line.append(f"{np.mean(last):.4g}" if last else "")
         cells.append([method, *line])
-    return markdown(cells)
+    return f"{markdown(cells)}\n\n{scored.note()}"
 
 
-def draw(scored: Scored, path: Path) -> None:
+def draw(result: results.Result, path: Path) -> None:
     """Draws the critic's loss over the steps: new images dashed."""
+    scored = Scored.of(result)
     note = "the critic's loss without its penalty on images of training and new ones"
     figure, axes = results.panels(1, 8, 4, note)
     names = results.distinct(scored.rows, "method")

@@ -70,11 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments,
         options.run_options(arguments),
     )
-    results.save(output, "robustness", base, **scored.as_json())
-    draw(scored, output / "robustness.png")
-    for name in scored.names:
-        print(f"\n{results.pivot(scored.rows, 'method', 'setting', name)}")
-    print(f"\n{scored.note()}\nFigure  {output / 'robustness.png'}")
+    results.finish(output, base, tables, draw, **scored.as_json())
 
 
 def members(
@@ -101,8 +97,20 @@ def members(
     ]
 
 
-def draw(scored: Scored, path: Path) -> None:
+def tables(result: results.Result) -> str:
+    """Returns a Markdown table a score, and what they rest on."""
+    scored = Scored.of(result)
+    return "\n\n".join(
+        [
+            *(results.pivot(scored.rows, "method", "setting", n) for n in scored.names),
+            scored.note(),
+        ]
+    )
+
+
+def draw(result: results.Result, path: Path) -> None:
     """Draws a group of bars a method, a bar a setting; a cross where all diverged."""
+    scored = Scored.of(result)
     rows = scored.rows
     names, settings = (results.distinct(rows, key) for key in ("method", "setting"))
     figure, axes = results.panels(

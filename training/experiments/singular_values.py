@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"{one.member.name} diverged and is left out: {one.diverged}")
             continue
         rows += _spectra(one)
-    results.save(output, "singular-values", base, rows=rows)
-    draw(rows, base, output / "singular-values.png")
-    print(f"\n{table(rows)}\nFigure  {output / 'singular-values.png'}")
+    results.finish(output, base, tables, draw, rows=rows)
 
 
 def restored(folder: RunFolder, source: DataSource) -> tuple[GAN, int]:
@@ -98,8 +96,9 @@ def squared(row: Mapping[str, Any]) -> np.ndarray:
     return (values / values[0]) ** 2
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
+def tables(result: results.Result) -> str:
     """Returns Σσᵢ²/σ₁² of each layer: how many directions it makes use of."""
+    rows = result["rows"]
     names = results.distinct(rows, "method")
     cells = [["Σσ²/σ₁² (of how many)", *names]]
     for layer in results.distinct(rows, "layer"):
@@ -107,11 +106,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         count = max(map(len, by_method.values()))
         sums = [f"{by_method[m].sum():.1f}" if m in by_method else "" for m in names]
         cells.append([f"{layer} ({count})", *sums])
-    return markdown(cells) + "\n"
+    return markdown(cells)
 
 
-def draw(rows: Sequence[Mapping[str, Any]], base: Preset, path: Path) -> None:
+def draw(result: results.Result, path: Path) -> None:
     """Draws a panel a layer, a curve a method."""
+    rows, base = result["rows"], Preset(**result["base"])
     layers = results.distinct(rows, "layer")
     names = results.distinct(rows, "method")
     note = (

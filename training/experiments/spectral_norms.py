@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
                     **curves.over_steps(one.folder, name),
                 }
             )
-    results.save(output, "spectral-norms", base, every=every, rows=rows)
-    draw(rows, base, output / "spectral-norms.png")
-    print(f"\n{table(rows)}\nFigure  {output / 'spectral-norms.png'}")
+    results.finish(output, base, tables, draw, every=every, rows=rows)
 
 
 def norms(gan: Any) -> dict[str, float]:
@@ -74,18 +71,19 @@ def norms(gan: Any) -> dict[str, float]:
     return {f"{_PREFIX}{name}": float(each[0]) for name, each in values.items()}
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
+def tables(result: results.Result) -> str:
     """Returns each layer's range and last value as a Markdown table."""
     cells = [["method", "layer", "least σ₁", "largest σ₁", "last σ₁"]]
-    for row in rows:
+    for row in result["rows"]:
         values = row["values"]
         numbers = (min(values), max(values), values[-1])
         cells.append([row["method"], row["layer"], *(f"{x:.4g}" for x in numbers)])
-    return markdown(cells) + "\n"
+    return markdown(cells)
 
 
-def draw(rows: Sequence[Mapping[str, Any]], base: Preset, path: Path) -> None:
+def draw(result: results.Result, path: Path) -> None:
     """Draws a panel a method, a line a layer."""
+    rows, base = result["rows"], Preset(**result["base"])
     names = results.distinct(rows, "method")
     note = (
         f"spectral norms of D's kernels, {base.data}, setting {base.setting}, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -56,28 +55,32 @@ def run(arguments: argparse.Namespace) -> None:
         }
         for method, taken in times.items()
     ]
-    results.save(output, "time", base, rounds=arguments.rounds, rows=rows)
-    draw(times, base, output / "time.png")
+    results.finish(output, base, tables, draw, rounds=arguments.rounds, rows=rows)
+
+
+def tables(result: results.Result) -> str:
+    """Returns the medians as a Markdown table."""
+    rows = result["rows"]
     cells = [
         ["method", "seconds per 100 updates of G", f"relative to {rows[0]['method']}"]
     ]
     for row in rows:
         seconds, ratio = row["seconds_per_100_updates"], row["relative"]
         cells.append([str(row["method"]), f"{seconds:.4g}", f"{ratio:.3f}"])
-    print(f"{markdown(cells)}\n\nFigure  {output / 'time.png'}")
+    return markdown(cells)
 
 
-def draw(times: Mapping[str, np.ndarray], base: Preset, path: Path) -> None:
+def draw(result: results.Result, path: Path) -> None:
     """Draws a bar a method: the median, and the quartiles as a line."""
+    rows, base = result["rows"], Preset(**result["base"])
     note = (
         f"seconds per 100 updates of G, {base.discriminator_steps} updates of D each, "
         f"{base.data}, batch {base.batch_size}, {base.width_multiplier:g} × width"
     )
     figure, axes = results.panels(1, 6.5, 3.2, note)
-    low, median, high = (
-        100 * np.array([np.quantile(taken, share) for taken in times.values()])
-        for share in (0.25, 0.5, 0.75)
-    )
-    axes[0].bar(list(times), median, yerr=[median - low, high - median], capsize=4)
+    median = np.array([row["seconds_per_100_updates"] for row in rows])
+    low, high = np.array([row["quartiles"] for row in rows]).T
+    errors = [median - low, high - median]
+    axes[0].bar([row["method"] for row in rows], median, yerr=errors, capsize=4)
     axes[0].set_ylabel("seconds")
     results.save_figure(figure, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +16,37 @@ from training.tables import markdown
 from training.versions import versions
 
 Row = Mapping[str, Any]
+# What an experiment's JSON file holds.
+Result = Mapping[str, Any]
 
 
-def save(output: Path, experiment: str, base: Preset, **results: Any) -> Path:
-    """Writes `EXPERIMENT.json`: the results, what they rest on, and versions.
+def finish(
+    output: Path,
+    base: Preset,
+    tables: Callable[[Result], str],
+    draw: Callable[[Result, Path], None],
+    **content: Any,
+) -> None:
+    """Writes `EXPERIMENT.json`, draws `EXPERIMENT.png` and prints the tables.
 
     Args:
         output: the experiment's folder; made if it isn't there.
-        experiment: its name.
-        base: what its runs have in common.
-        **results: plain JSON.
+        base: what its runs have in common; its name is the experiment's.
+        tables: makes the tables of what the JSON file holds.
+        draw: makes the figure of the same.
+        **content: the results, plain JSON.
     """
+    result = {
+        "experiment": base.name,
+        "base": base.as_dict(),
+        "versions": versions(),
+        **content,
+    }
     output.mkdir(parents=True, exist_ok=True)
-    path = output / f"{experiment}.json"
-    write_json(
-        path,
-        {
-            "experiment": experiment,
-            "base": base.as_dict(),
-            "versions": versions(),
-            **results,
-        },
-    )
-    return path
+    write_json(output / f"{base.name}.json", result)
+    picture = output / f"{base.name}.png"
+    draw(result, picture)
+    print(f"\n{tables(result)}\n\nFigure  {picture}")
 
 
 def panels(

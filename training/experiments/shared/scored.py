@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,21 @@ class Scored:
     conditions: dict[str, Any]
     real: dict[str, float]
 
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Scored:
+        """Returns this from what an experiment's JSON file holds."""
+        return cls(
+            result["rows"],
+            tuple(result["names"]),
+            result["conditions"],
+            result["real_against_real"],
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Returns this for a JSON file."""
         return {
             "rows": self.rows,
+            "names": list(self.names),
             "conditions": self.conditions,
             "real_against_real": self.real,
         }

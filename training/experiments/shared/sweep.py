@@ -10,7 +10,7 @@ from typing import Any
 
 from training.experiments.shared import curves, methods, options, results
 from training.experiments.shared.grid import Member
-from training.experiments.shared.scored import train_and_score
+from training.experiments.shared.scored import Scored, train_and_score
 from training.runs.preset import Preset
 
 
@@ -69,13 +69,18 @@ class Sweep:
             arguments,
             options.run_options(arguments),
         )
-        name = self.base.name
-        results.save(output, name, base, **scored.as_json())
-        picture = output / f"{name}.png"
-        curves.draw_over(scored, self.column, self.axis, picture)
-        for score in scored.names:
-            print(f"\n{results.pivot(scored.rows, 'method', self.column, score)}")
-        print(f"\n{scored.note()}\nFigure  {picture}")
+        results.finish(output, base, self.tables, self.draw, **scored.as_json())
+
+    def tables(self, result: results.Result) -> str:
+        """Returns a Markdown table a score, and what they rest on."""
+        scored = Scored.of(result)
+        rows, column = scored.rows, self.column
+        found = [results.pivot(rows, "method", column, name) for name in scored.names]
+        return "\n\n".join([*found, scored.note()])
+
+    def draw(self, result: results.Result, path: Path) -> None:
+        """Draws each method's scores over what grows."""
+        curves.draw_over(Scored.of(result), self.column, self.axis, path)
 
     def _members(self, base: Preset, arguments: argparse.Namespace) -> list[Member]:
         methods.check(arguments.methods)
