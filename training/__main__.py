@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
-from training.arguments import HelpFormatter
+from training.arguments import Parser
+from training.versions import own_version
 
 # One line a command: its name, and what it does. Its module in `training.commands`
 # has `add_arguments(parser)` and `run(arguments)`, which returns an exit code or None.
+# It imports TensorFlow in `run` alone, and there after what a user may get wrong.
 COMMANDS: dict[str, str] = {
     "fit": "train a GAN in a folder, or carry on with one",
     "sample": "draw images from a run's generator",
@@ -34,30 +34,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 after an error, 2 for wrong usage, 130 after Ctrl-C, 143
         after SIGTERM.
     """
-    # Before anything imports TensorFlow. What it calls an error at level 2 is a graph
-    # rewrite that it left out ("remapper failed"); a real one raises an exception.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser("python -m training", description=__doc__)
+    for stream in (sys.stdout, sys.stderr):
+        # λ in a terminal that has no such letter becomes a question mark.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    parser = Parser("python -m training", description=__doc__)
+    parser.add_argument(
+        "--version", action="version", version=f"sn-keras {own_version()}"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         sub = commands.add_parser(
-            name,
-            help=text,
-            description=text[0].upper() + text[1:] + ".",
-            formatter_class=HelpFormatter,
+            name, help=text, description=text[0].upper() + text[1:] + "."
         )
-        # TensorFlow takes seconds to import: only for the command that was asked for.
+        sub.set_defaults(parser=sub)
         if given[:1] == [name]:
             module = importlib.import_module(f"training.commands.{name}")
             module.add_arguments(sub)
-    parsed = parser.parse_args(given)
+    parsed, unknown = parser.parse_known_args(given)
+    if unknown:
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return module.run(parsed) or 0
     except KeyboardInterrupt:
         return 130
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {parsed.parser.as_typed(str(error))}", file=sys.stderr)
         return 1
 
 

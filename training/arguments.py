@@ -1,13 +1,16 @@
-"""Options of a command: made of the fields of a dataclass, and how their help looks."""
+"""A command's options, made of a dataclass's fields; how help and mistakes look."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
+import re
+import sys
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -26,6 +29,51 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return "\n".join(
             super(HelpFormatter, self)._fill_text(one, width, indent) for one in lines
         )
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, with the name that was likely meant."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        kwargs.setdefault("formatter_class", HelpFormatter)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with status 2."""
+        print(
+            f"error: {message}{self._meant(message)} (`{self.prog} --help` says more)",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+    def options(self) -> list[str]:
+        """Returns the options by the names that are typed, such as `--image-size`."""
+        return re.findall(r"--[a-z][\w-]*", self.format_usage())
+
+    def as_typed(self, message: str) -> str:
+        """Returns an error's text with options named as they are typed.
+
+        `image_size` of a dataclass or function is `--image-size` here.
+        """
+        typed = {option[2:].replace("-", "_"): option for option in self.options()}
+        for name, option in typed.items():
+            message = message.replace(f"`{name}`", f"`{option}`")
+            message = re.sub(rf"(Received: |, ){name}=", rf"\1{option}=", message)
+        return message
+
+    def _meant(self, message: str) -> str:
+        unknown = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+        if unknown is not None:
+            return _meant(unknown[1], self.options())
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if choice is not None:
+            return _meant(choice[1], re.findall(r"[^\s',]+", choice[2]))
+        return ""
+
+
+def _meant(given: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(given, list(known), 1)
+    return f". Did you mean {close[0]}?" if close else ""
 
 
 def add_options(

@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.evaluation.arguments import other_images
-from training.evaluation.choice import load_classifier
-from training.evaluation.extractors.cache import default_cache_folder
-from training.evaluation.real_images import scored_source
-from training.evaluation.sensitivity import sensitivity
+from training import quiet
+from training.evaluation.cache_folder import default_cache_folder
 from training.storage.folder import RunFolder
 from training.tables import markdown
 from training.terminal import Countdown
@@ -38,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     folder = RunFolder(arguments.run)
+    folder.config()
+    quiet.import_tensorflow()
+    from training.evaluation.arguments import other_images
+    from training.evaluation.choice import load_classifier
+    from training.evaluation.real_images import scored_source
+    from training.evaluation.sensitivity import sensitivity
+
     extractor = load_classifier(folder, arguments.cache, arguments.classifier_seed)
     print(f"{extractor.identity}\nin {arguments.cache}")
     if arguments.sensitivity:

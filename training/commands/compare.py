@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.evaluation import compare
+from training import quiet
 from training.storage.folder import RunFolder
 
 
@@ -24,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    groups = compare.group_reports([RunFolder(path) for path in arguments.runs])
+    folders = [RunFolder(path) for path in arguments.runs]
+    for folder in folders:
+        folder.config()
+    quiet.import_tensorflow()
+    from training.evaluation import compare
+
+    groups = compare.group_reports(folders)
     print("\n\n".join(compare.table(group) for group in groups))
     if len(groups) > 1:
         print(

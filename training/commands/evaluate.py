@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from typing import TYPE_CHECKING
 
+from training import quiet, values
 from training.evaluation import arguments as scoring
-from training.evaluation.real_images import optional_source
-from training.evaluation.reports import Report, save_report
 from training.storage.folder import RunFolder
 from training.tables import markdown
+
+if TYPE_CHECKING:
+    from training.evaluation.reports import Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     folder = RunFolder(arguments.run)
+    folder.config()
+    scoring.protocol(arguments)
+    values.integer("batch_size", arguments.batch_size)
+    values.integer("intra", arguments.intra, minimum=0)
+    quiet.import_tensorflow()
+    from training.evaluation.real_images import optional_source
+    from training.evaluation.reports import save_report
+
     evaluation = scoring.create_evaluation(
         arguments,
         folder,

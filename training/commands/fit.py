@@ -11,22 +11,27 @@ from training.gan.losses import LOSSES
 from training.networks import NETWORKS
 from training.networks.conditional import CONDITIONINGS
 from training.normalizers import NORMALIZERS
-from training.runs import fit, paper
+from training.runs import fit, paper, resuming
 from training.runs.options import RunOptions
 from training.runs.preset import SETTINGS, Preset
+from training.storage.folder import RunFolder
+from training.terminal import duration
+
+_OWN = Preset(name="own", description="no preset: what its options say")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
     parser.add_argument(
         "--preset",
-        default="mnist-demo",
-        help="what to train; `python -m training presets` lists them",
+        help="what to train; `python -m training presets` lists them; by default what "
+        "the run's folder says, and for a new one the values below",
     )
     parser.add_argument(
         "--run",
         required=True,
-        help="the run's folder; one that is there is carried on",
+        help="the run's folder; one that is there is carried on, with what it was "
+        "started with where no option says otherwise",
     )
     options.add_options(
         parser.add_argument_group(
@@ -59,21 +64,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
-    preset = dataclasses.replace(
-        paper.get(arguments.preset), **options.given(arguments, Preset)
-    )
-    how = RunOptions(**options.given(arguments, RunOptions))
+    preset, how = _asked_for(arguments)
     result = fit.fit(arguments.run, preset, how)
     if not result.chief:
         return 0 if result.finished else result.exit_code
-    folder = result.folder
     if not result.finished:
         print(
             f"Stopped at step {result.step}, with a checkpoint. The same command "
-            "carries on."
+            f"carries on, and so does `python -m training fit --run {arguments.run}`."
         )
         return result.exit_code
-    print(f"Samples      {folder.samples}")
-    print(f"Generator    {folder.generator}")
-    print(f"TensorBoard  tensorboard --logdir {folder.logs}")
+    folder = result.folder
+    print(
+        f"""Finished in {duration(result.seconds)}.
+Samples      {folder.samples}
+Generator    {folder.generator}
+             import keras, sn_keras  # sn_keras registers its layers
+             keras.saving.load_model("{folder.generator}")
+TensorBoard  tensorboard --logdir {folder.logs}
+Next         python -m training sample {folder.path}
+             python -m training evaluate {folder.path}
+             python -m export {folder.generator} --output {folder.path}/exported"""
+    )
     return 0
+
+
+def _asked_for(arguments: argparse.Namespace) -> tuple[Preset, RunOptions]:
+    """Returns what the options say, and the folder or a preset where they don't."""
+    changes = options.given(arguments, Preset)
+    before = resuming.started_with(RunFolder(arguments.run))
+    base, how = before or (_OWN, RunOptions())
+    if arguments.preset is not None:
+        base = paper.get(arguments.preset)
+    elif before is None and "data" not in changes:
+        raise ValueError(
+            f"`preset` or `data` must say what to train in {arguments.run}, which is "
+            "no run's folder yet. Received: neither"
+        )
+    return (
+        dataclasses.replace(base, **changes),
+        dataclasses.replace(how, **options.given(arguments, RunOptions)),
+    )

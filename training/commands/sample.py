@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import keras
-import numpy as np
-
-from training.gan import draws
-from training.storage import pictures
+from training import memory, quiet, values
 from training.storage.folder import RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+WEIGHTS = ("last", "ema", "best", "ema-best")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,83 +23,190 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=64, help="how many images")
     parser.add_argument("--seed", type=int, default=0, help="seed of the latents")
     parser.add_argument(
+        "--truncation",
+        type=float,
+        metavar="LIMIT",
+        help="no latent's number is further from 0 than this: images are more alike, "
+        "and mostly better; 1 is a usual value; by default there is no limit",
+    )
+    parser.add_argument(
         "--labels",
-        type=_labels,
-        help="numbers of the classes to draw, such as 3 or 0,1,2, which repeat, for a "
-        "conditional generator; by default random ones",
+        help="the classes to draw, by number or name, such as 3 or cat,dog; they "
+        "repeat; for a conditional generator, by default random ones",
+    )
+    parser.add_argument(
+        "--per-class",
+        type=int,
+        metavar="COUNT",
+        help="in place of --count: so many images of each class, a row a class",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--grid", action="store_true", help="one PNG with all (default)")
     form.add_argument("--singles", action="store_true", help="a PNG an image")
     parser.add_argument(
-        "--output", help="the PNG, or the folder of PNGs; by default in RUN/samples"
+        "--output",
+        help="the PNG, or the folder of PNGs, which is replaced if it is there; by "
+        "default a new one in RUN/samples",
     )
-    parser.add_argument(
-        "--ema", action="store_true", help="take the generator of averaged weights"
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--weights",
+        choices=WEIGHTS,
+        default="last",
+        help="which of the run's generators: that of the last checkpoint, its average, "
+        "or the one that scored best",
+    )
+    weights.add_argument(
+        "--ema",
+        dest="weights",
+        action="store_const",
+        const="ema",
+        help="the same as --weights ema",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    if arguments.count < 1:
-        raise ValueError(
-            f"`count` must be 1 or more. Received: count={arguments.count}"
-        )
     folder = RunFolder(arguments.run)
-    config = folder.config()["generator"]
-    path = folder.averaged_generator if arguments.ema else folder.generator
-    if not path.exists():
-        raise ValueError(
-            f"`run` {folder.path} has no {path.name}: it is written with the first "
-            "checkpoint" + (", if `--ema` is set." if arguments.ema else ".")
-        )
-    pixels = pictures.to_uint8(
-        _draw(path, config, arguments.count, arguments.seed, arguments.labels)
+    config = folder.config()
+    about = config.get("generator")
+    if not isinstance(about, dict):
+        raise ValueError(f"{folder.config_file} is damaged: it names no generator.")
+    path = _generator(folder, arguments.weights)
+    chosen, count = _classes(arguments, about)
+    values.integer("seed", arguments.seed, minimum=0, maximum=2**31 - 1)
+    if arguments.truncation is not None:
+        values.number("truncation", arguments.truncation, above=0)
+    shape = config.get("data", {}).get("image_shape", [1])
+    pixels = 1
+    for size in shape:
+        pixels *= size
+    # The latents, and the images as floats and as bytes.
+    needed = count * (4 * about["latent_dim"] + 5 * pixels)
+    memory.check("count", count, needed)
+
+    quiet.import_tensorflow()
+    from training.storage import pictures
+
+    images = pictures.to_uint8(
+        _draw(path, about, count, arguments.seed, chosen, arguments.truncation)
     )
     name = f"seed-{arguments.seed}"
     if arguments.singles:
-        output = Path(arguments.output or folder.samples / name)
+        output = Path(arguments.output or _new(folder.samples / name))
         output.mkdir(parents=True, exist_ok=True)
-        for i, image in enumerate(pixels):
+        for i, image in enumerate(images):
             pictures.write_png(output / f"{i:06d}.png", image)
     else:
-        output = Path(arguments.output or folder.samples / f"{name}.png")
+        output = Path(arguments.output or _new(folder.samples / f"{name}.png"))
         output.parent.mkdir(parents=True, exist_ok=True)
-        pictures.write_png(output, pictures.grid(pixels))
+        grid = pictures.grid(images, columns=arguments.per_class)
+        pictures.write_png(output, grid)
     print(output)
 
 
+def _generator(folder: RunFolder, weights: str) -> Path:
+    """Returns the file of a generator."""
+    name = "generator.keras" if weights == "last" else f"generator-{weights}.keras"
+    path = folder.path / name
+    if not path.exists():
+        when = {
+            "last": "with the first checkpoint",
+            "ema": "with the first checkpoint, if `--ema` is set as it trains",
+        }.get(weights, "with the first score, if `--score-every` is set as it trains")
+        raise ValueError(f"`run` {folder.path} has no {name}: it is written {when}.")
+    return path
+
+
+def _classes(
+    arguments: argparse.Namespace, about: dict[str, Any]
+) -> tuple[list[int] | None, int]:
+    """Returns the class of each image, None for random ones or none; and how many."""
+    known = about.get("num_classes") or 0
+    if not known:
+        for name in ("labels", "per_class"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(
+                    f"`{name}` must not be given: the generator is not conditional. "
+                    f"Received: {name}={getattr(arguments, name)}"
+                )
+    labels = None
+    if arguments.labels is not None:
+        labels = _numbers(arguments.labels, known, about.get("class_names") or ())
+    if arguments.per_class is not None:
+        each = values.integer("per_class", arguments.per_class)
+        memory.check("per_class", each, each)
+        rows = labels if labels is not None else range(known)
+        return [label for label in rows for _ in range(each)], each * len(rows)
+    count = values.integer("count", arguments.count)
+    memory.check("count", count, count)
+    if labels is not None:
+        return list(itertools.islice(itertools.cycle(labels), count)), count
+    return None, count
+
+
+def _numbers(text: str, classes: int, names: Sequence[str]) -> list[int]:
+    """Returns classes as numbers; a name comes before a number."""
+    numbers = []
+    for part in text.split(","):
+        if part in names:
+            numbers.append(list(names).index(part))
+        elif part.isdecimal() and int(part) < classes:
+            numbers.append(int(part))
+        else:
+            wanted = f"classes, by numbers in [0, {classes})"
+            if names:
+                wanted += f" or by names, such as {', '.join(names[:3])}"
+            raise ValueError(values.message("labels", wanted, text))
+    return numbers
+
+
+def _new(path: Path) -> Path:
+    """Returns a path that isn't there: this one, or one with a number."""
+    others = (
+        path.with_name(f"{path.stem}-{number}{path.suffix}")
+        for number in itertools.count(2)
+    )
+    return next(one for one in itertools.chain([path], others) if not one.exists())
+
+
 def _draw(
-    path: Path, config: dict, count: int, seed: int, labels: list[int] | None
+    path: Path,
+    about: dict[str, Any],
+    count: int,
+    seed: int,
+    chosen: list[int] | None,
+    truncation: float | None,
 ) -> np.ndarray:
+    import keras
+    import numpy as np
+
     # Conditional batch norm is found by its registered name.
     import sn_keras  # noqa: F401
+    from training.gan import draws
 
     generator = keras.saving.load_model(path, compile=False)
     at = draws.samples(seed)
-    latents = draws.latents(at, count, config["latent_dim"])
-    classes = config["num_classes"]
-    if classes is None:
-        if labels is not None:
-            raise ValueError(
-                "`labels` must not be given: the generator is not conditional."
-            )
-        return generator.predict(latents, batch_size=64, verbose=0)
-    if labels is None:
-        chosen = draws.labels(at, count, classes)
-    else:
-        if not all(0 <= label < classes for label in labels):
-            raise ValueError(
-                f"`labels` must lie in [0, {classes}). Received: labels={labels}"
-            )
-        chosen = np.resize(np.asarray(labels, np.int32), count)
-    return generator.predict([latents, chosen], batch_size=64, verbose=0)
+    latents = draws.latents(at, count, about["latent_dim"])
+    if truncation is not None:
+        latents = _truncated(np.asarray(latents), truncation)
+    inputs: Any = latents
+    if about["num_classes"] is not None:
+        if chosen is None:
+            labels = draws.labels(at, count, about["num_classes"])
+        else:
+            labels = np.asarray(chosen, np.int32)
+        inputs = [latents, labels]
+    return generator.predict(inputs, batch_size=64, verbose=0)
 
 
-def _labels(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"`labels` must be numbers of classes, such as 3 or 0,1,2. Received: {text}"
-        ) from None
+def _truncated(latents: np.ndarray, limit: float) -> np.ndarray:
+    """Returns normal numbers as those of a normal distribution within ±`limit`.
+
+    By the distributions' quantiles, so that a seed's image stays much the same.
+    """
+    from scipy.special import ndtr, ndtri
+
+    low = ndtr(-limit)
+    quantiles = low + ndtr(latents.astype("float64")) * (1 - 2 * low)
+    return ndtri(quantiles).clip(-limit, limit).astype("float32")

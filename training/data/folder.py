@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from training import values
+from training import memory, values
 from training.data.decoding import Decoder, colour
 from training.data.files import read_all, read_later
 from training.data.geometry import Geometry
@@ -55,16 +54,6 @@ def load_folder(
     if streaming is None:
         height, width = geometry.size or (0, 0)
         pixels = len(listing) * height * width * (geometry.channels or 3)
-        streaming = pixels > _MEMORY_SHARE * _memory()
+        streaming = pixels > _MEMORY_SHARE * memory.available()
     read = read_later if streaming else read_all
     return read(listing, decoder, str(root), skip_broken)
-
-
-def _memory() -> float:
-    """Returns the bytes of memory that this process may have."""
-    sizes = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
-    # A container's part, where there is a limit.
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.exists() and (text := limit.read_text().strip()).isdigit():
-        sizes.append(float(text))
-    return min(sizes)

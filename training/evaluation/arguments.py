@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from training.data import DataSource
-from training.evaluation.choice import choose_extractor
-from training.evaluation.evaluation import Evaluation
-from training.evaluation.extractors.cache import default_cache_folder
+from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.protocol import PROTOCOLS, Protocol
-from training.evaluation.real_images import optional_source, run_source, scored_source
 from training.storage.folder import RunFolder
 from training.terminal import Countdown
+
+if TYPE_CHECKING:
+    from training.data import DataSource
+    from training.evaluation.evaluation import Evaluation
 
 _OVERRIDES = {
     "n_real": "real images",
@@ -93,6 +93,11 @@ def create_evaluation(
             asked for, or no labels for a classifier.
     """
     wanted = protocol(arguments)
+    # Not before the options are known to be right: these import TensorFlow.
+    from training.evaluation.choice import choose_extractor
+    from training.evaluation.evaluation import Evaluation
+    from training.evaluation.real_images import run_source, scored_source
+
     if arguments.scored_split is None:
         source = scored_source(folder, wanted.split)
     else:
@@ -116,6 +121,8 @@ def create_evaluation(
 
 def other_images(folder: RunFolder, real: DataSource) -> DataSource | None:
     """Returns the split that isn't scored against, None if there is no other one."""
+    from training.evaluation.real_images import optional_source
+
     found = optional_source(folder, "train" if real.split != "train" else "test")
     return None if found is None or found.split == real.split else found
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.extractors import (
     ClassifierExtractor,
     FeatureExtractor,
@@ -13,7 +14,6 @@ from training.evaluation.extractors import (
     KerasExtractor,
     cached_classifier,
 )
-from training.evaluation.extractors.cache import default_cache_folder
 from training.evaluation.extractors.inception import FROZEN_GRAPH, TORCH_WEIGHTS
 from training.evaluation.real_images import train_and_test
 from training.storage.folder import RunFolder

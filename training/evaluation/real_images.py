@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import DataSource, NoSuchSplitError, load_configured
+from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.extractors.base import FeatureExtractor
-from training.evaluation.extractors.cache import cached_features, default_cache_folder
+from training.evaluation.extractors.cache import cached_features
 from training.evaluation.extractors.classifier_network import LabelledImages
 from training.evaluation.extractors.extraction import Extracted, Progress, extract
 from training.storage.folder import RunFolder

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from training import networks, normalizers, values
+from training import memory, networks, normalizers, values
 from training.data import known_names
 from training.devices import STRATEGIES
 from training.gan.losses import LOSSES
@@ -34,7 +34,7 @@ def preset(given: Any) -> Preset:
         full,
         **_fields(
             full,
-            values.integer,
+            _count,
             ["image_size", "latent_dim", "batch_size", "discriminator_steps", "steps"],
             optional=["generator_batch_size"],
         ),
@@ -50,7 +50,7 @@ def preset(given: Any) -> Preset:
         **_fields(full, values.number, ["beta_1", "beta_2", "ema"], minimum=0, below=1),
         **_fields(full, values.number, ["gradient_penalty"], minimum=0),
         **_fields(full, values.integer, ["seed"], minimum=0, maximum=2**31 - 1),
-        **_fields(full, values.integer, ["decay_steps"], minimum=0),
+        **_fields(full, _count, ["decay_steps"], minimum=0),
         **_fields(full, values.number, ["split"], minimum=0, below=1),
         **_fields(full, values.boolean, ["synchronized", "skip_broken"]),
     )
@@ -68,6 +68,7 @@ def preset(given: Any) -> Preset:
     if not isinstance(checked.background, str):
         raise TypeError(values.message("background", "a colour", checked.background))
     _check_together(checked)
+    _check_memory(checked)
     return checked
 
 
@@ -90,7 +91,7 @@ def options(given: Any, steps: int) -> RunOptions:
         given,
         **_fields(
             given,
-            values.integer,
+            _count,
             [
                 "steps_per_execution",
                 "log_every",
@@ -103,6 +104,10 @@ def options(given: Any, steps: int) -> RunOptions:
             optional=["spectra_every", "score_every"],
         ),
     )
+    # The latents, and the images as bytes; those of a grid are there as floats too.
+    memory.check("samples", checked.samples, checked.samples * 5 * 28**2)
+    if checked.score_every is not None:
+        memory.check("score_images", checked.score_images, checked.score_images * 512)
     values.name("strategy", checked.strategy, STRATEGIES)
     values.name("jit", checked.jit, JIT)
     values.name("on_nan", checked.on_nan, ON_NAN)
@@ -180,6 +185,29 @@ def _check_together(preset: Preset) -> None:
             f"`gradient_penalty`, such as 10, or by a `normalizer` among {known}. "
             f"Received: normalizer={preset.normalizer!r}, gradient_penalty=0"
         )
+
+
+def _check_memory(preset: Preset) -> None:
+    """Raises a ValueError if a field alone takes more memory than there is.
+
+    The needs are lower bounds: what is refused could never have been trained.
+    """
+    pixels, width = preset.image_size**2, preset.width_multiplier
+    updates = preset.discriminator_steps or 1
+    # The least that a network of the paper has: 64 channels as wide as the image, and
+    # 4,096 units after the latents. With a gradient and Adam's two moments, a weight is
+    # there four times.
+    an_image = 4 * pixels * (updates + 64 * width)
+    memory.check("discriminator_steps", updates, updates * 4 * pixels)
+    memory.check("latent_dim", preset.latent_dim, 16 * preset.latent_dim * 4096 * width)
+    memory.check("batch_size", preset.batch_size, preset.batch_size * an_image)
+    size = preset.generator_batch_size or 0
+    memory.check("generator_batch_size", size, size * 4 * pixels * 64 * width)
+
+
+def _count(name: str, value: Any, minimum: int = 1) -> int:
+    # TensorFlow and Keras count in fewer bits than Python.
+    return values.integer(name, value, minimum, maximum=2**31 - 1)
 
 
 def _fields(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training import quiet
 from training.runs import checks
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
@@ -52,13 +56,16 @@ def fit(
         ValueError: if an argument is out of its range, or the folder belongs to
             something else, which is then left as it is.
     """
+    started = time.perf_counter()
     folder = RunFolder(path)
     preset = checks.preset(preset)
     options = checks.options(options, preset.steps)
     if source is None:
         checks.data(preset.data)
+    _check_folder(folder, preset)
 
-    # TensorFlow takes seconds to import: what needs none of it was checked before.
+    # It takes seconds: what needs none of it was checked before.
+    quiet.import_tensorflow()
     from training.devices import strategies
     from training.runs.run import Run
 
@@ -67,7 +74,8 @@ def fit(
     source = _load(preset) if source is None else source
     run = Run(folder, preset, options, source, strategy, say, measurements)
     with strategies.lost_workers_explained(strategy):
-        return _carry_out(run)
+        result = _carry_out(run)
+    return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
 
 def _carry_out(run: Run) -> RunResult:
@@ -101,6 +109,18 @@ def _carry_out(run: Run) -> RunResult:
         # Workers read the checkpoint when the chief has made the folder ready.
         strategies.agreed(run.strategy, True)
         return loop.finish(run, gan)
+
+
+def _check_folder(folder: RunFolder, preset: Preset) -> None:
+    """Raises a ValueError if the folder is of another preset, or of something else.
+
+    What it says of the images is checked when they are loaded. Of several workers, one
+    makes the folder, and the others may come when it is half made.
+    """
+    if os.environ.get("TF_CONFIG"):
+        return
+    data = folder.config().get("data") if folder.config_file.exists() else None
+    folder.check({"preset": preset.as_dict(), "data": data or {}})
 
 
 def _load(preset: Preset) -> Any:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from training.devices import strategies
 from training.gan.model import GAN
-from training.runs import advice
+from training.runs import summary
 from training.runs.build import create_gan
 from training.runs.callbacks.finiteness import Guard, NonFiniteError
 from training.runs.callbacks.measurements import Measure
@@ -43,8 +43,7 @@ def finish(run: Run, gan: GAN) -> RunResult:
         return RunResult(run.folder, done, True, 0, run.chief)
     if checkpoint is not None:
         run.tell(f"Carrying on from step {done} of {last} in {run.folder.path}.")
-    run.tell(advice.batches(run.preset, gan.discriminator_steps, run.strategy))
-    run.tell(advice.precision(run.preset))
+    run.tell(summary.at_start(run, gan))
     base = 0 if checkpoint is None else checkpoint.metadata.get("rollbacks", 0)
     rollbacks = base
     while True:

@@ -79,6 +79,8 @@ class Run:
                 "class_names": source.class_names if conditional else None,
                 "value_range": [-1.0, 1.0],
             },
+            # What may differ each time: known here so that it needn't be said again.
+            "options": dataclasses.asdict(self.options),
             "versions": versions(),
         }
 
@@ -94,6 +96,7 @@ class RunResult:
         exit_code: 0, or 130 or 143 after Ctrl-C or SIGTERM, in the last step too; 143
             if another worker got it.
         chief: whether this process is the one that wrote the files.
+        seconds: how long this process took for it.
     """
 
     folder: RunFolder
@@ -101,3 +104,4 @@ class RunResult:
     finished: bool
     exit_code: int
     chief: bool = True
+    seconds: float = 0.0

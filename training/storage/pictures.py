@@ -18,18 +18,19 @@ def to_uint8(images: Any) -> np.ndarray:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def grid(images: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Returns images side by side, as near to a square as their number allows.
+def grid(images: np.ndarray, gap: int = 2, columns: int | None = None) -> np.ndarray:
+    """Returns images side by side, row by row.
 
     Args:
         images: uint8, shape `(count, height, width, channels)`.
         gap: black pixels between two images.
+        columns: images in a row; None: as near to a square as their number allows.
 
     Returns:
         A uint8 array of shape `(height, width, channels)`.
     """
     count, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     canvas = np.zeros(
         (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), np.uint8

@@ -1,6 +1,7 @@
 """The command line: what it prints, refuses and passes on."""
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -57,14 +58,96 @@ def test_help_of_fit_has_every_field_with_its_default(capsys):
     assert all(one.image_sizes in text for one in NETWORKS.values())
 
 
-def test_help_needs_no_tensorflow():
-    code = "import sys, training.__main__ as m; m.main(sys.argv[1:])"
-    code += "; sys.exit('tensorflow' in sys.modules)"
-    for arguments in (["presets"], ["presets", "mnist-demo"]):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+# What is told before TensorFlow, Keras or NumPy are imported, and how it ends.
+LIGHT = {
+    "--version": (0, "sn-keras "),
+    "--help": (0, "experiment"),
+    "fti": (2, "Did you mean fit?"),
+    "presets": (0, "mnist-demo"),
+    "presets mnist-demo": (0, "beta_1"),
+    "presets mnist-dmeo": (1, "Did you mean 'mnist-demo'?"),
+    "experiment --help": (0, "robustness"),
+    "experiment robustnes": (2, "Did you mean robustness?"),
+    "launch --workers 0 -- presets": (1, "`--workers`"),
+    "fit --run {} --preset cifar10-cmn": (1, "Did you mean 'cifar10-cnn'?"),
+    "fit --run {} --preset mnist-demo --bach-size 3": (2, "Did you mean --batch-size?"),
+    "fit --run {} --preset mnist-demo --steps x": (2, "--steps: invalid int value"),
+    "fit --run {} --preset mnist-demo --keep 0": (1, "Received: --keep=0"),
+    "fit --run {} --preset mnist-demo --image-size 31": (1, "30 and 32"),
+    "fit --run {} --preset mnist-demo --latent-dim 1000000000": (1, "of memory"),
+    "fit --run {} --data ./no-folder": (1, "`--data` must be a folder that exists"),
+    "fit --run {} --data cifar1": (1, "Did you mean 'cifar10'?"),
+    "fit --run {}": (1, "`--preset` or `--data` must say what to train"),
+    "fit --run /dev/null --preset mnist-demo": (1, "`--run` must be a folder"),
+    "sample ./no-run": (1, "`run` must be the folder of a run"),
+    "evaluate ./no-run": (1, "`run` must be the folder of a run"),
+    "compare ./no-run": (1, "`run` must be the folder of a run"),
+    "classifier ./no-run": (1, "`run` must be the folder of a run"),
+    **{f"{command} --help": (0, "usage: ") for command in COMMANDS},
+}
+
+
+def test_help_and_mistakes_need_neither_tensorflow_nor_keras(tmp_path):
+    # One process for all: that one which imports them spoils those after it.
+    code = """
+import contextlib, io, json, sys
+from training.__main__ import main
+ended = []
+for line in json.load(sys.stdin):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        try:
+            status = main(line.split())
+        except SystemExit as end:
+            status = end.code
+    heavy = sorted({"tensorflow", "keras", "numpy"} & sys.modules.keys())
+    ended.append((status, out.getvalue(), heavy))
+json.dump(ended, sys.stdout)
+"""
+    lines = [line.format(tmp_path / "run") for line in LIGHT]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(lines),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ended = json.loads(done.stdout)
+    for line, (code, text), (status, out, heavy) in zip(
+        lines, LIGHT.values(), ended, strict=True
+    ):
+        assert (status, heavy) == (code, []), (line, out)
+        assert text in out, line
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorflow_is_imported_without_its_noise():
+    code = "from training import quiet; quiet.import_tensorflow()"
+    code += "; import os; os.write(2, b'mine')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "mine"
+    jax = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "fit", "--preset", "mnist-demo"]
+        + ["--run", "no-run"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=jax,
+    )
+    assert done.returncode == 1 and "Received: KERAS_BACKEND='jax'" in done.stderr
+
+
+def test_a_terminal_without_greek_letters_gets_question_marks():
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "presets"],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0 and b"n_dis" in done.stdout
 
 
 def test_presets_are_listed(capsys):
@@ -109,20 +192,21 @@ def test_fields_are_parsed_by_their_types():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--preset", "cifar"], "`preset` must be one of"),
-        (["--setting", "G"], "`setting` must be one of"),
-        (["--batch-size", "0"], "`batch_size`"),
-        (["--keep", "0"], "`keep`"),
-        (["--normalizer", "least"], "`normalizer` must be one of"),
-        (["--network", "least"], "`network` must be one of"),
-        (["--loss", "least"], "`loss` must be one of"),
+        (["--preset", "cifar10"], "Did you mean 'cifar10-cnn'?"),
+        (["--setting", "G"], "`--setting` must be one of"),
+        (["--batch-size", "0"], "Received: --batch-size=0"),
+        (["--keep", "0"], "`--keep`"),
+        (["--normalizer", "least"], "`--normalizer` must be one of"),
+        (["--network", "least"], "`--network` must be one of"),
+        (["--loss", "least"], "`--loss` must be one of"),
         (["--image-size", "66"], "62 and 64"),
-        (["--data", "nowhere"], "'nowhere'"),
-        (["--strategy", "cluster"], "`strategy` must be one of"),
+        (["--data", "nowhere"], "no folder of that name"),
+        (["--strategy", "cluster"], "`--strategy` must be one of"),
     ],
 )
 def test_fit_refuses(arguments, message, tmp_path, capsys):
-    error = fails(capsys, "fit", "--run", str(tmp_path / "run"), *arguments)
+    run = str(tmp_path / "run")
+    error = fails(capsys, "fit", "--preset=mnist-demo", "--run", run, *arguments)
     assert message in error
     assert not (tmp_path / "run").exists()
 
@@ -182,16 +266,49 @@ def test_sample_takes_labels(tmp_path, capsys):
     for labels in ("3", "0,-1"):
         assert "[0, 3)" in fails(capsys, "sample", str(folder.path), "--labels", labels)
     for labels in ("cat", "", "1,"):
-        with pytest.raises(SystemExit):
-            main(["sample", str(folder.path), f"--labels={labels}"])
-        assert "`labels` must be numbers of classes" in capsys.readouterr().err
+        error = fails(capsys, "sample", str(folder.path), f"--labels={labels}")
+        assert "`--labels` must be classes, by numbers in [0, 3)" in error
+
+
+def test_sample_draws_a_row_a_class_by_name(tmp_path, capsys):
+    folder = a_run(tmp_path / "run", num_classes=3)
+    config = folder.config()
+    config["generator"]["class_names"] = ["cat", "dog", "cow"]
+    write_json(folder.config_file, config)
+    assert main(["sample", str(folder.path), "--per-class", "2"]) == 0
+    assert pixels(folder.samples / "seed-0.png").shape == (16, 10)
+    main(["sample", str(folder.path), "--per-class", "2", "--labels", "cow,dog"])
+    rows = pixels(folder.samples / "seed-0-2.png")
+    assert rows.shape == (10, 10)
+    both = tmp_path / "both.png"
+    main(
+        ["sample", str(folder.path), "--count=4", "--labels=2,2,1,1"]
+        + ["--output", str(both)]
+    )
+    np.testing.assert_array_equal(pixels(both), rows)
+
+
+def test_truncated_latents_are_normal_ones_within_the_limit(monkeypatch):
+    from scipy import stats
+
+    from training.commands import sample
+
+    latents = np.random.default_rng(0).standard_normal((500, 8)).astype("float32")
+    found = sample._truncated(latents, 0.7)
+    assert np.abs(found).max() <= 0.7
+    expected = stats.truncnorm(-0.7, 0.7).ppf(stats.norm.cdf(latents))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_sample_refuses(tmp_path, capsys):
     assert "no config.json" in fails(capsys, "sample", str(tmp_path))
     folder = a_run(tmp_path / "run")
     run = str(folder.path)
-    assert "`count`" in fails(capsys, "sample", run, "--count", "0")
+    assert "`--count`" in fails(capsys, "sample", run, "--count", "0")
+    assert "of memory" in fails(capsys, "sample", run, "--count", "10000000000")
+    assert "`--truncation`" in fails(capsys, "sample", run, "--truncation", "0")
+    assert "not conditional" in fails(capsys, "sample", run, "--per-class", "2")
+    assert "generator-best.keras" in fails(capsys, "sample", run, "--weights", "best")
     assert "not conditional" in fails(capsys, "sample", run, "--labels", "0")
     assert "generator-ema.keras" in fails(capsys, "sample", run, "--ema")
     folder.config_file.write_text("{")
@@ -201,7 +318,15 @@ def test_sample_refuses(tmp_path, capsys):
 def test_sigterm_ends_a_real_process_with_143_and_a_checkpoint(tmp_path):
     run = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, "-m", "training", "fit", "--run", str(run)]
+        [
+            sys.executable,
+            "-m",
+            "training",
+            "fit",
+            "--preset=mnist-demo",
+            "--run",
+            str(run),
+        ]
         + "--width-multiplier 0.02 --batch-size 4 --log-every 1 --steps 9999".split(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -29,7 +29,7 @@ def checked(**changes):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_size": 0}, "`batch_size` must be an integer of 1 or more"),
+        ({"batch_size": 0}, "`batch_size` must be an integer from 1 to 2147483647"),
         ({"discriminator_steps": 0}, "`discriminator_steps`"),
         ({"generator_batch_size": -1}, "`generator_batch_size`"),
         ({"decay_steps": 200_000}, r"`decay_steps` .*\(100000\)"),
@@ -46,6 +46,11 @@ def checked(**changes):
         ({"normalizer": "spektral"}, "Did you mean 'spectral'"),
         ({"image_size": 66}, "'cnn' takes, the nearest of which are 62 and 64"),
         ({"network": "resnet", "image_size": 50}, "'resnet' takes, .* 48 and 56"),
+        ({"latent_dim": 10**9}, "`latent_dim` must be less: it takes .* of memory"),
+        ({"batch_size": 10**8}, "`batch_size` must be less: it takes .* of memory"),
+        ({"generator_batch_size": 10**9}, "`generator_batch_size` must be less"),
+        ({"discriminator_steps": 10**9}, "`discriminator_steps` must be less"),
+        ({"steps": 10**18}, "`steps`"),
     ],
 )
 def test_presets_out_of_range(change, message):
@@ -67,6 +72,7 @@ def test_values_of_another_kind(change):
     [
         ({"keep": 0}, "`keep`"),
         ({"score_every": 0}, "`score_every`"),
+        ({"samples": 10**9}, "`samples` must be less: it takes .* of memory"),
         ({"jit": "maybe"}, "`jit`"),
         ({"strategy": "cluster"}, "`strategy`"),
         ({"steps_per_execution": 3}, "`steps_per_execution` must divide `steps`, 10"),

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
 from training.data import ArraySource, make_dataset
-from training.runs import advice
+from training.runs import resuming
 from training.runs.build import create_gan
 from training.runs.callbacks import finiteness
 from training.runs.options import RunOptions
@@ -333,21 +333,42 @@ def test_metrics_lose_later_steps_and_broken_lines(tmp_path):
     assert kept == [{"step": 1}, {"step": 2}]
 
 
+def test_a_run_says_what_it_has(source, tmp_path):
+    said = []
+    fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=1), say=said.append)
+    (text,) = (line for line in said if line.startswith("Images"))
+    assert "21 of 4 × 4 × 1 from noise (all); 3 classes: 0, 1, 2" in text
+    # Weights by hand: G 3 · 16 + 16, batch norm 4 · 16; D 9 · 3 + 3 and 12 + 1 and the
+    # two vectors of each layer, 3 + 9 and 1 + 12; the dropout's seed, 2.
+    assert "G with 128 weights, D with" in text
+    assert "Steps     1 of 2 × 4 images for D and 4 for G, in float32" in text
+
+
+def test_a_folder_alone_says_what_is_trained(tmp_path, source, finished):
+    shutil.copytree(finished, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    preset, options = resuming.started_with(folder)
+    assert preset == PRESET.resolved() and options == OPTIONS
+    assert resuming.started_with(RunFolder(tmp_path / "other")) is None
+    longer = dataclasses.replace(preset, steps=8)
+    assert fit(folder.path, source, longer, options).step == 8
+    # What raised the end is known when the folder is next asked.
+    assert resuming.started_with(folder)[0].steps == 8
+
+
 @pytest.mark.parametrize(
-    ("able", "precision", "option"),
+    ("change", "message"),
     [
-        (True, "float32", "--precision mixed_bfloat16"),
-        (False, "mixed_bfloat16", "--precision float32"),
-        (True, "mixed_bfloat16", None),
-        (False, "float32", None),
+        ({"preset": None}, "damaged: it must hold the fields of a Preset. .* None"),
+        ({"preset": {"steps": 1}}, "damaged: .*name"),
+        ({"preset": {"flavour": 1}}, r"of another version: a Preset has no \['flavour"),
+        ({"options": [1]}, "must hold the fields of a RunOptions"),
     ],
 )
-def test_the_precision_that_suits_the_processor_is_offered(
-    able, precision, option, monkeypatch
-):
-    monkeypatch.setattr(advice.strategies, "has_bfloat16", lambda: able)
-    cpu = tf.config.list_physical_devices("CPU")
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda: cpu)
-    said = advice.precision(dataclasses.replace(PRESET, precision=precision))
-    assert (said is None) == (option is None)
-    assert said is None or option in said
+def test_a_config_that_says_nothing_is_named(change, message, tmp_path, finished):
+    folder = RunFolder(tmp_path)
+    folder.config_file.write_text(
+        json.dumps({**RunFolder(finished).config(), **change})
+    )
+    with pytest.raises(ValueError, match=f"config.json is {message}"):
+        resuming.started_with(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,12 +15,6 @@ from training.evaluation.extractors.extraction import Extracted
 from training.storage.files import replacing
 
 _FIELDS = ("features", "logits", "labels")
-
-
-def default_cache_folder() -> Path:
-    """Returns `$XDG_CACHE_HOME/sn-keras`, or `~/.cache/sn-keras`."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "sn-keras"
 
 
 def cached_features(
