@@ -1,0 +1,1 @@
+"""A run, from a preset to a finished folder."""

@@ -1,0 +1,1 @@
+"""What a run does between its steps, one file a task."""
