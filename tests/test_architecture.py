@@ -88,7 +88,7 @@ SOURCES = [
 
 # From the ground up: a folder or file of `training` imports what stands before it.
 FLOORS = (
-    ("keras_private", "quiet", "terminal", "values"),
+    ("keras_private", "quiet", "tables", "terminal", "values", "versions"),
     ("arguments", "help_format"),
     ("devices", "storage"),
     ("fast",),
@@ -106,8 +106,15 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Modules of one name in one package, where they are one thing in two forms.
 TWINS = {
-    # A command, and what it does.
-    "training": {"classifier", "compare", "fit", "launch"},
+    # A command, and what it does; a score as a function, and as a metric that streams.
+    "training": {
+        "classifier",
+        "compare",
+        "fit",
+        "frechet_distance",
+        "inception_score",
+        "launch",
+    },
     "export": {"benchmark", "discriminator", "generator", "web"},
     "benchmarks": set(),
     "sn_keras": set(),

@@ -37,9 +37,9 @@ def run(arguments: argparse.Namespace) -> None:
     folder = RunFolder(arguments.run)
     folder.config()
     quiet.import_tensorflow()
-    from training.evaluation.arguments import other_images
     from training.evaluation.choice import load_classifier
     from training.evaluation.real_images import scored_source
+    from training.evaluation.scoring_options import other_images
     from training.evaluation.sensitivity import sensitivity
 
     extractor = load_classifier(folder, arguments.cache, arguments.classifier_seed)

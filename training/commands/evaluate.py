@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from training import quiet, values
-from training.evaluation import arguments as scoring
+from training.evaluation import scoring_options as scoring
 from training.storage.folder import RunFolder
 from training.tables import markdown
 

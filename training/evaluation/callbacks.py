@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from training import values
-from training.evaluation.extractors.base import FeatureExtractor
+from training.evaluation.extractors.feature_extractor import FeatureExtractor
 from training.evaluation.generation import generated_batches
 from training.evaluation.scores.statistics import GaussianStatistics
 from training.evaluation.streaming import FrechetDistance, InceptionScore

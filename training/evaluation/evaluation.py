@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import DataSource
-from training.evaluation.extractors.base import FeatureExtractor, ScoreNames
 from training.evaluation.extractors.extraction import Extracted, Progress, extract
+from training.evaluation.extractors.feature_extractor import (
+    FeatureExtractor,
+    ScoreNames,
+)
 from training.evaluation.generation import generated_batches
 from training.evaluation.generators import load_generator, step_of
 from training.evaluation.protocol import Protocol

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from training.data import DataSource, NoSuchSplitError, load_configured
 from training.evaluation.cache_folder import default_cache_folder
-from training.evaluation.extractors.base import FeatureExtractor
 from training.evaluation.extractors.cache import cached_features
 from training.evaluation.extractors.classifier_network import LabelledImages
 from training.evaluation.extractors.extraction import Extracted, Progress, extract
+from training.evaluation.extractors.feature_extractor import FeatureExtractor
 from training.storage.folder import RunFolder
 
 # What is hashed of a set of images: reading ImageNet twice would take an hour.

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import DataSource
-from training.evaluation.extractors.base import FeatureExtractor
 from training.evaluation.extractors.extraction import Progress, extract
+from training.evaluation.extractors.feature_extractor import FeatureExtractor
 from training.evaluation.scores.frechet_distance import (
     frechet_distance,
     gaussian_statistics,

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training.experiments.shared import grid, options, results
+from training.experiments.shared import common_options as options
+from training.experiments.shared import grid, results
 from training.experiments.shared import methods as known
 from training.experiments.shared.grid import Member
 from training.experiments.shared.timing import seconds_per_update

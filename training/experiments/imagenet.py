@@ -12,7 +12,8 @@ import numpy as np
 from training.data import DataSource
 from training.evaluation import intra_ms_ssim
 from training.evaluation.scores.ms_ssim import WINDOW, scales_of
-from training.experiments.shared import curves, grid, methods, options, results
+from training.experiments.shared import common_options as options
+from training.experiments.shared import curves, grid, methods, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
 from training.runs import paper

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from training.data import DataSource
-from training.experiments.shared import curves, grid, methods, options, results
+from training.experiments.shared import common_options as options
+from training.experiments.shared import curves, grid, methods, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
 from training.gan import wiring

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from training.experiments.shared import methods, options, results
+from training.experiments.shared import common_options as options
+from training.experiments.shared import methods, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
 from training.runs.preset import SETTINGS, Preset

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from training.data import DataSource
-from training.experiments.shared import grid, methods, options, results
+from training.experiments.shared import common_options as options
+from training.experiments.shared import grid, methods, results
 from training.experiments.shared.grid import Member
 from training.gan.model import GAN
 from training.runs.build import create_gan

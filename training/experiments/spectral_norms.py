@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from training.experiments.shared import curves, grid, methods, options, results
+from training.experiments.shared import common_options as options
+from training.experiments.shared import curves, grid, methods, results
 from training.experiments.shared.grid import Member
 from training.runs.callbacks import spectra
 from training.runs.callbacks.measurements import Measurement

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from training.data import load_configured
-from training.experiments.shared import methods, options, results
+from training.experiments.shared import common_options as options
+from training.experiments.shared import methods, results
 from training.experiments.shared.timing import seconds_per_update
 from training.runs import checks
 from training.runs.preset import Preset

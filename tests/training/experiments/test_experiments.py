@@ -140,7 +140,7 @@ def test_small_is_a_setting_that_options_change(tmp_path):
     import argparse
 
     from training.experiments import robustness
-    from training.experiments.shared import options
+    from training.experiments.shared import common_options as options
 
     parser = argparse.ArgumentParser()
     robustness.add_arguments(parser)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.training.toy_runs import CrashError, crash_at, fit
 from training.__main__ import main
-from training.evaluation import arguments
+from training.evaluation import scoring_options as arguments
 from training.evaluation.extractors import classifier
 from training.evaluation.extractors.classifier_network import LabelledImages
 from training.evaluation.extractors.inception import InceptionExtractor

@@ -13,15 +13,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from training.evaluation.extractors.base import (
-    FeatureExtractor,
-    ScoreNames,
-    sha256_of_file,
-)
 from training.evaluation.extractors.classifier_network import (
     LabelledImages,
     accuracy,
     train_classifier,
+)
+from training.evaluation.extractors.feature_extractor import (
+    FeatureExtractor,
+    ScoreNames,
+    sha256_of_file,
 )
 from training.storage.files import replacing, write_json
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import fast, values
-from training.evaluation.scores.checks import check_images, check_labels
+from training.evaluation.scores.score_inputs import check_images, check_labels
 from training.fast.form import placed
 
 # By the images' channels: colours need a wider network, and more passes, than digits

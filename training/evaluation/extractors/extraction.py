@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.extractors.base import FeatureExtractor
-from training.evaluation.scores.checks import check_features
+from training.evaluation.extractors.feature_extractor import FeatureExtractor
+from training.evaluation.scores.score_inputs import check_features
 
 Progress = Callable[[int, int], None]
 

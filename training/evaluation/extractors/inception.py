@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from training.evaluation.extractors.base import (
+from training.evaluation.extractors.feature_extractor import (
     FeatureExtractor,
     ScoreNames,
     sha256_of_file,

@@ -8,7 +8,10 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from training.evaluation.extractors.base import FeatureExtractor, ScoreNames
+from training.evaluation.extractors.feature_extractor import (
+    FeatureExtractor,
+    ScoreNames,
+)
 
 
 class KerasExtractor(FeatureExtractor):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.evaluation.scores.checks import check_features, warn_if_few
+from training.evaluation.scores.score_inputs import check_features, warn_if_few
 from training.evaluation.scores.statistics import (
     GaussianStatistics,
     gaussian_statistics,

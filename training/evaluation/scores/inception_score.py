@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training import values
-from training.evaluation.scores.checks import check_features
+from training.evaluation.scores.score_inputs import check_features
 
 
 class MeanAndDeviation(NamedTuple):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from training.evaluation.scores.checks import check_labels, check_pair
 from training.evaluation.scores.frechet_distance import frechet_distance
+from training.evaluation.scores.score_inputs import check_labels, check_pair
 
 
 class ScoreByClass(NamedTuple):

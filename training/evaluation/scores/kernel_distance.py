@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training import values
-from training.evaluation.scores.checks import check_pair
 from training.evaluation.scores.inception_score import MeanAndDeviation
+from training.evaluation.scores.score_inputs import check_pair
 
 
 def kernel_distance(

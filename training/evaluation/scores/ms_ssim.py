@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training import values
-from training.evaluation.scores.checks import check_images, check_labels
 from training.evaluation.scores.intra_frechet_distance import ScoreByClass
+from training.evaluation.scores.score_inputs import check_images, check_labels
 
 # Wang, Simoncelli, Bovik 2003, from the finest scale to the coarsest.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

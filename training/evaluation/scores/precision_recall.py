@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training import values
-from training.evaluation.scores.checks import check_pair
 from training.evaluation.scores.neighbours import (
     centre,
     squared_distances,
     squared_radii,
 )
+from training.evaluation.scores.score_inputs import check_pair
 
 
 class PrecisionAndRecall(NamedTuple):

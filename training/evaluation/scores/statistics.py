@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.evaluation.scores.checks import check_features, chunks
+from training.evaluation.scores.score_inputs import check_features, chunks
 
 # Rows that are multiplied at a time: 130 MB in float64 for 2,048 features.
 BLOCK_ROWS = 8192

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from training.data import DataSource
-from training.evaluation import arguments as scoring
+from training.evaluation import scoring_options as scoring
 from training.evaluation.evaluation import Evaluation
 from training.evaluation.generators import step_of
 from training.evaluation.reports import Report, load_reports, save_report
-from training.experiments.shared import grid, options
+from training.experiments.shared import common_options as options
+from training.experiments.shared import grid
 from training.experiments.shared.grid import Member
 from training.runs.callbacks.measurements import Measurement
 from training.runs.options import RunOptions

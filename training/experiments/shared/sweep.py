@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.experiments.shared import curves, methods, options, results
+from training.experiments.shared import common_options as options
+from training.experiments.shared import curves, methods, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
 from training.runs.preset import Preset

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from training.evaluation.scores.checks import check_images
+from training.evaluation.scores.score_inputs import check_images
 
 
 @dataclasses.dataclass(frozen=True)

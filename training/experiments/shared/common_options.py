@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from training import arguments as options
-from training.evaluation import arguments as scoring
+from training.evaluation import scoring_options as scoring
 from training.experiments.shared.methods import METHODS
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
