@@ -183,21 +183,20 @@ def _draw(
 
     # Conditional batch norm is found by its registered name.
     import sn_keras  # noqa: F401
-    from training.gan import draws
+    from training.gan import draws, generated
 
     generator = keras.saving.load_model(path, compile=False)
     at = draws.samples(seed)
     latents = draws.latents(at, count, about["latent_dim"])
     if truncation is not None:
         latents = _truncated(np.asarray(latents), truncation)
-    inputs: Any = latents
+    labels: Any = None
     if about["num_classes"] is not None:
         if chosen is None:
             labels = draws.labels(at, count, about["num_classes"])
         else:
             labels = np.asarray(chosen, np.int32)
-        inputs = [latents, labels]
-    return generator.predict(inputs, batch_size=64, verbose=0)
+    return np.concatenate(list(generated.images(generator, latents, labels)))
 
 
 def _truncated(latents: np.ndarray, limit: float) -> np.ndarray:

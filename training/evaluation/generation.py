@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import values
+from training.gan import generated
 from training.storage import pictures
 
 # Decorrelates the latents from everything else that is drawn with the same seed.
@@ -49,19 +50,12 @@ def generated_batches(
     if num_classes is not None:
         labels = (np.arange(count) % num_classes).astype(np.int32)
 
-    # Called as it is: a graph would have to be traced at each call, and would cost
-    # more than it saves on a few layers.
-    for start in range(0, count, batch_size):
-        part = slice(start, start + batch_size)
-        if labels is None:
-            made = generator(latents[part], training=False)
-        else:
-            chosen = tf.constant(labels[part])
-            made = generator([latents[part], chosen], training=False)
-        made = keras.ops.convert_to_numpy(made).astype(np.float32)
-        if not np.isfinite(made).all():
+    made = generated.images(generator, latents, labels, batch_size)
+    for start, images in zip(range(0, count, batch_size), made, strict=True):
+        if not np.isfinite(images).all():
             raise ValueError(
                 "`generator` must make finite images. Received: NaN or infinity in the "
                 f"batch that starts at image {start}"
             )
-        yield pictures.to_uint8(made), None if labels is None else labels[part]
+        of_these = None if labels is None else labels[start : start + batch_size]
+        yield pictures.to_uint8(images), of_these

@@ -13,14 +13,13 @@ import tensorflow as tf
 from training import keras_private, values
 from training.devices import strategies
 from training.fast import form
-from training.gan import compiling, draws, wiring
+from training.gan import compiling, draws, generated, wiring
 from training.gan import inputs as batches
 from training.gan.gradient_penalty import GradientPenalty
 from training.gan.losses import AdversarialLoss
 from training.gan.step import Step
 
 _DISCRIMINATOR_CALLS = ("auto", "joint", "separate")
-_GENERATED_TOGETHER = 64
 _NETWORKS = ("generator", "discriminator")
 _ARGUMENTS = (
     "name",
@@ -325,13 +324,7 @@ class GAN(keras.Model):
             labels = draws.labels(at, count, self.num_classes)
         elif labels is not None:
             labels = batches.given_labels(labels, count, self.num_classes)
-        made = []
-        for start in range(0, count, _GENERATED_TOGETHER):
-            part = slice(start, start + _GENERATED_TOGETHER)
-            inputs = latents[part] if labels is None else [latents[part], labels[part]]
-            # Not by `predict`, which under a strategy is a job of all replicas.
-            made.append(keras.ops.convert_to_numpy(self.generator(inputs)))
-        return np.concatenate(made)
+        return np.concatenate(list(generated.images(self.generator, latents, labels)))
 
     def averaged_generator(self) -> keras.Model | None:
         """Returns a copy of G with the averages of its weights.
