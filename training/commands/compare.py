@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from training import quiet
+from training.storage.files import check_replaceable
 from training.storage.folder import RunFolder
 
 
@@ -24,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    if arguments.plot is not None:
+        check_replaceable(arguments.plot, "plot")
     folders = [RunFolder(path) for path in arguments.runs]
     for folder in folders:
         folder.config()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import memory, quiet, values
+from training.storage.files import check_replaceable
 from training.storage.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -67,11 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    if arguments.output and not arguments.singles:
+        check_replaceable(arguments.output, "output")
     folder = RunFolder(arguments.run)
-    config = folder.config()
-    about = config.get("generator")
-    if not isinstance(about, dict):
-        raise ValueError(f"{folder.config_file} is damaged: it names no generator.")
+    config, about = folder.config(), folder.part("generator")
     path = _generator(folder, arguments.weights)
     chosen, count = _classes(arguments, about)
     values.integer("seed", arguments.seed, minimum=0, maximum=2**31 - 1)

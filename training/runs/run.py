@@ -56,7 +56,7 @@ class Run:
     @functools.cached_property
     def checkpoints(self) -> Checkpoints:
         """The folder's checkpoints; their folder is made when they are asked for."""
-        return Checkpoints(self.folder.checkpoints, self.options.keep)
+        return Checkpoints(self.folder.checkpoints, self.options.keep, self.folder.id())
 
     def tell(self, text: str | None) -> None:
         """Says a line, in the chief alone."""
@@ -65,6 +65,7 @@ class Run:
 
     def config(self) -> dict[str, Any]:
         """Returns config.json's content: the run, and what a user of G must know."""
+        digest = getattr(self.source, "digest", None)
         source, conditional = self.source, self.preset.conditioning is not None
         return {
             "preset": self.preset.as_dict(),
@@ -72,6 +73,7 @@ class Run:
                 "image_shape": list(source.image_shape),
                 "num_classes": source.num_classes,
                 "images": len(source),
+                **({} if digest is None else {"digest": digest}),
             },
             "generator": {
                 "latent_dim": self.preset.latent_dim,

@@ -1,20 +1,21 @@
 """Checkpoints: the values of all variables of a run at one step, one file each.
 
-A checkpoint is an uncompressed `.npz` (no pickle). The archive holds a CRC-32 of each
-array, which is verified when it is read, so that a file that was cut short or damaged
-is noticed and passed over.
+A checkpoint is an uncompressed `.npz` (no pickle) with a SHA-256 of all its bytes as
+the archive's comment: a file that was cut short or changed in any place is noticed and
+passed over. The archive's own CRC-32 of each array leaves its directory unguarded.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import keras
 import numpy as np
@@ -25,8 +26,8 @@ from training.storage.files import remove_temporaries, replacing
 Groups = Mapping[str, Sequence[keras.Variable]]
 
 _NAME = re.compile(r"step-(\d{8})\.npz")
-# What reading a file that was cut short, altered or put there by hand can raise.
-_DAMAGES = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+_DIGEST = "sha256"
+_DIGEST_BYTES = 64  # in hexadecimal
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,18 @@ class Checkpoints:
     Args:
         folder: created if it is not there.
         keep: how many of the newest to keep, 1 or more.
+        run: the run's id, `RunFolder.id()`. Checkpoints are written with it, and one
+            that has another is refused. None takes all.
 
     Raises:
         TypeError: if `keep` is no integer.
         ValueError: if `keep` is below 1.
     """
 
-    def __init__(self, folder: Path | str, keep: int = 3):
+    def __init__(self, folder: Path | str, keep: int = 3, run: str | None = None):
         self.folder = values.path("folder", folder)
         self.keep = values.integer("keep", keep)
+        self.run = run
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def save(
@@ -104,7 +108,7 @@ class Checkpoints:
             The file's path.
         """
         path = self.folder / f"step-{step:08d}.npz"
-        _write(path, step, groups, metadata)
+        self._write(path, step, groups, metadata)
         for _, old in self.steps()[: -self.keep]:
             old.unlink(missing_ok=True)
         return path
@@ -123,22 +127,26 @@ class Checkpoints:
             The file's path.
         """
         path = self.folder / "best.npz"
-        _write(path, step, groups, metadata)
+        self._write(path, step, groups, metadata)
         return path
 
     def best(self) -> Checkpoint | None:
         """Returns the checkpoint of `save_best`, or None if there is none.
 
         Raises:
-            ValueError: if it is damaged.
+            ValueError: if it is damaged, or another run's.
         """
         path = self.folder / "best.npz"
         if not path.exists():
             return None
         try:
-            return _read(path)
-        except _DAMAGES as error:
-            raise ValueError(f"The checkpoint {path} is damaged: {error}") from error
+            found, run = _read(path)
+        except Exception as error:
+            raise ValueError(
+                f"The checkpoint {path} is damaged: {_text(error)}"
+            ) from error
+        self._check_whose(found, run)
+        return found
 
     def steps(self) -> list[tuple[int, Path]]:
         """Returns the steps that there are files for, oldest first."""
@@ -153,37 +161,94 @@ class Checkpoints:
         """Returns the newest checkpoint that is whole, or None if there is none.
 
         A damaged one is passed over with a warning that names it.
+
+        Raises:
+            ValueError: if the newest that is whole is another run's, or of another
+                step than its name says.
         """
         remove_temporaries(self.folder)
-        for _, path in reversed(self.steps()):
+        for step, path in reversed(self.steps()):
             try:
-                return _read(path)
-            except _DAMAGES as e:
+                found, run = _read(path)
+            # A damaged archive can make `zipfile` and NumPy raise nearly anything.
+            except Exception as error:
                 warnings.warn(
-                    f"The checkpoint {path} is damaged and passed over: {e}",
+                    f"The checkpoint {path} is damaged and passed over: {_text(error)}",
                     stacklevel=2,
                 )
+                continue
+            # Not passed over: it would stay among the newest for good, and push out
+            # those that the run goes on to write.
+            self._check_whose(found, run)
+            if found.step != step:
+                raise ValueError(
+                    f"The checkpoint {path} is of step {found.step}, another than its "
+                    "name says. Move it out of the folder, and the run carries on from "
+                    "the one before."
+                )
+            return found
         return None
 
+    def _check_whose(self, found: Checkpoint, run: str | None) -> None:
+        if self.run is not None and run not in (None, self.run):
+            raise ValueError(
+                f"The checkpoint {found.path} belongs to another run. Move it out of "
+                "the folder, and this one carries on from the one before."
+            )
 
-def _write(
-    path: Path, step: int, groups: Groups, metadata: Mapping[str, Any] | None
-) -> None:
-    arrays = {key: _array(value) for key, value in _flatten(groups).items()}
-    text = json.dumps({**(metadata or {}), "step": step})
-    arrays["metadata"] = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    def _write(
+        self,
+        path: Path,
+        step: int,
+        groups: Groups,
+        metadata: Mapping[str, Any] | None,
+    ) -> None:
+        arrays = {key: _array(value) for key, value in _flatten(groups).items()}
+        about = {**(metadata or {}), "step": step, "run": self.run, "digest": _DIGEST}
+        text = json.dumps(about)
+        arrays["metadata"] = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+        with replacing(path) as temporary:
+            with temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            with temporary.open("rb+") as file:
+                # An archive ends with the length of its comment, 0 so far.
+                file.seek(-2, os.SEEK_END)
+                file.write(_DIGEST_BYTES.to_bytes(2, "little"))
+                file.write(_digest(file, file.tell()))
 
 
-def _read(path: Path) -> Checkpoint:
+def _read(path: Path) -> tuple[Checkpoint, str | None]:
+    """Returns a whole checkpoint, and the run that it names."""
     # Opened here: NumPy leaves its own file open when the archive is damaged.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        arrays = {key: archive[key] for key in archive.files}
-    metadata = json.loads(arrays.pop("metadata").tobytes().decode("utf-8"))
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END) - _DIGEST_BYTES
+        expected = _digest(file, max(end, 0))
+        whole = file.read() == expected
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as archive:
+            metadata = json.loads(archive["metadata"].tobytes().decode("utf-8"))
+            # Those of version 0.1.0 have none.
+            if metadata.pop("digest", None) == _DIGEST and not whole:
+                raise ValueError("its bytes are others than those that were written")
+            arrays = {key: archive[key] for key in archive.files if key != "metadata"}
     # Before there was a best one, files had the step in their name alone.
     step = int(metadata.pop("step", path.stem.removeprefix("step-")))
-    return Checkpoint(step, arrays, metadata, path)
+    run = metadata.pop("run", None)
+    return Checkpoint(step, arrays, metadata, path), run
+
+
+def _digest(file: IO[bytes], size: int) -> bytes:
+    """Returns the digest of a file's first bytes, at whose end the file then is."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size > 0 and (part := file.read(min(size, 1 << 20))):
+        digest.update(part)
+        size -= len(part)
+    return digest.hexdigest().encode()
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _array(value: keras.Variable | np.ndarray) -> np.ndarray:

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +38,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     Yields:
         A path with the same suffix, to write to.
 
+    Raises:
+        ValueError: as `check_replaceable`.
+
     Example:
 
     ```python
@@ -44,6 +49,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     ```
     """
     path = Path(path)
+    check_replaceable(path)
     handle, name = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.stem}-", suffix=f".tmp{path.suffix}"
     )
@@ -62,16 +68,73 @@ def replacing(path: Path | str) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
+def check_replaceable(path: Path | str, argument: str = "path") -> None:
+    """Raises if something is there that a file must not take the place of.
+
+    Args:
+        path: where a file is to be written.
+        argument: what the user calls it.
+
+    Raises:
+        ValueError: if it is a folder, a device, a pipe or a link: a rename would put
+            a file in its place.
+    """
+    path = Path(path)
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}
+            raise ValueError(
+                f"`{argument}` must be a regular file, or a new one. Received: {path}, "
+                f"{kinds.get(stat.S_IFMT(mode), 'a device or pipe')}"
+            )
+
+
+def check_writable(folder: Path | str, argument: str) -> None:
+    """Makes a folder if it is not there, and raises if files can't be written to it.
+
+    Args:
+        folder: the folder.
+        argument: what the user calls it.
+
+    Raises:
+        DiskFullError: if there is no space for it.
+        ValueError: if it can't be made or written.
+    """
+    folder = Path(folder)
+    try:
+        with full_disk_explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except DiskFullError:
+        raise
+    except OSError as error:
+        raise ValueError(
+            f"`{argument}` must be a folder that can be made and written. "
+            f"Received: {folder}: {error.strerror}"
+        ) from error
+
+
 def write_json(path: Path | str, value: Any) -> None:
     """Writes `value` as indented JSON in place of `path`."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Removes what a killed process left unfinished by `replacing` in `folder`."""
+def remove_temporaries(folder: Path, seconds: float = 0.0) -> None:
+    """Removes what a killed process left unfinished by `replacing` in `folder`.
+
+    Args:
+        folder: the folder.
+        seconds: the age of what is removed, for a folder in which other processes
+            may be writing.
+    """
     for leftover in folder.glob(".*.tmp*"):
-        leftover.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            # A file server's clock may be ahead.
+            if not seconds or time.time() - leftover.lstat().st_mtime > seconds:
+                leftover.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -90,7 +153,7 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
     Keras, h5py, NumPy, Pillow and TensorFlow each raise an error of their own.
 
     Args:
-        folder: the run's folder, which the message names.
+        folder: where the files are, which the message names.
     """
     try:
         yield
@@ -98,7 +161,7 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
         if not _is_full(error):
             raise
         raise DiskFullError(
-            f"The disk with the run's folder {folder} is full. Nothing that was there "
+            f"The disk with the folder {folder} is full. Nothing that was there "
             "is damaged: files are replaced when they are whole. Free some space, and "
             "the same command carries on from the newest checkpoint."
         ) from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
-import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from typing import Any
 from training import values
 from training.storage import lock
 from training.storage.files import (
-    DiskFullError,
-    full_disk_explained,
+    check_replaceable,
+    check_writable,
     remove_temporaries,
     replacing,
     write_json,
 )
 
+# Fields of a preset that say nothing about what is computed.
+_IGNORED = frozenset({"name", "description"})
 # What a process may have left in a folder before it was known as a run's.
 _FIRST_FILES = (*lock.FILES, ".config-*.tmp.json")
 
@@ -73,13 +76,15 @@ class RunFolder:
                 message says what differs), or something that is no run, or can't be
                 read.
         """
-        with self._named("read"):
+        with self._readable():
             self._check(config, defaults or {})
 
     def _check(self, config: dict[str, Any], defaults: dict[str, Any]) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"`run` must be a folder. Received: the file {self.path}")
         if self.config_file.exists():
+            for file in (self.config_file, self.metrics_file, *self._networks()):
+                check_replaceable(file, "run")
             differences = _differences(self.config(), config, defaults)
             if differences:
                 raise ValueError(
@@ -103,22 +108,20 @@ class RunFolder:
             DiskFullError: if there is no space for it.
             ValueError: if it can't be made or written.
         """
-        with self._named("made and written"), full_disk_explained(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
+        check_writable(self.path, "run")
 
     @contextlib.contextmanager
-    def _named(self, what: str) -> Iterator[None]:
+    def _readable(self) -> Iterator[None]:
         try:
             yield
-        except DiskFullError:
-            raise
         except OSError as error:
             raise ValueError(
-                f"`run` must be a folder that can be {what}. "
+                "`run` must be a folder that can be read. "
                 f"Received: {self.path}: {error.strerror}"
             ) from error
+
+    def _networks(self) -> tuple[Path, ...]:
+        return self.generator, self.averaged_generator, self.discriminator
 
     def open(
         self, config: dict[str, Any], defaults: dict[str, Any] | None = None
@@ -127,7 +130,7 @@ class RunFolder:
 
         Args:
             config: a plain JSON object. Its `"preset"` and `"data"` decide whether a
-                folder belongs to the same run.
+                folder belongs to the same run. An `"id"` is added to it.
             defaults: as for `check`.
 
         Raises:
@@ -137,7 +140,9 @@ class RunFolder:
         # First of all: what a killed process leaves behind must be known as a run.
         self.path.mkdir(parents=True, exist_ok=True)
         remove_temporaries(self.path)
-        write_json(self.config_file, config)
+        old = self.config() if self.config_file.exists() else {}
+        # Kept: a later version may say more about the same run.
+        write_json(self.config_file, {**config, "id": old.get("id") or _id(config)})
         for folder in (self.checkpoints, self.logs, self.samples):
             folder.mkdir(exist_ok=True)
         for folder in (self.checkpoints, self.logs, self.samples, self.spectra):
@@ -150,7 +155,7 @@ class RunFolder:
         Raises:
             ValueError: if there is none, or it is damaged.
         """
-        with self._named("read"):
+        with self._readable():
             if not self.config_file.exists():
                 raise ValueError(
                     f"`run` must be the folder of a run. Received: {self.path}, which "
@@ -163,7 +168,27 @@ class RunFolder:
             raise ValueError(f"{self.config_file} is damaged: {error}") from error
         if not isinstance(config, dict):
             raise ValueError(f"{self.config_file} is damaged: no JSON object.")
+        for part in ("preset", "data", "generator"):
+            if not isinstance(config.get(part, {}), dict):
+                raise ValueError(
+                    f"{self.config_file} is damaged: `{part}` is no JSON object."
+                )
         return config
+
+    def part(self, name: str) -> dict[str, Any]:
+        """Returns a part of the config, such as `"generator"`.
+
+        Raises:
+            ValueError: if there is none, or as `config`.
+        """
+        config = self.config()
+        if name not in config:
+            raise ValueError(f"{self.config_file} is damaged: it has no `{name}`.")
+        return config[name]
+
+    def id(self) -> str | None:
+        """Returns what names the run in its checkpoints; None before `open`."""
+        return self.config().get("id") if self.config_file.exists() else None
 
     def append_metrics(self, entry: dict[str, Any]) -> None:
         """Appends a line to the metrics."""
@@ -171,25 +196,62 @@ class RunFolder:
             file.write(json.dumps(entry) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Returns the lines of the metrics; one that is damaged is left out."""
-        if not self.metrics_file.exists():
-            return []
-        entries = []
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(entry, dict) and isinstance(entry.get("step"), int):
-                entries.append(entry)
-        return entries
+        """Returns the lines of the metrics; a damaged one is left out with a warning.
+
+        The last line is unfinished, and left out without one, if a process was killed
+        as it wrote it.
+        """
+        *lines, _ = self._lines()
+        entries = [_entry(line) for line in lines]
+        damaged = [str(i) for i, entry in enumerate(entries, 1) if entry is None]
+        if damaged:
+            warnings.warn(
+                f"{self.metrics_file} is damaged in line {', '.join(damaged)}, which "
+                "is left out.",
+                stacklevel=2,
+            )
+        return [entry for entry in entries if entry is not None]
 
     def truncate_metrics(self, step: int) -> None:
-        """Removes the lines of later steps, which will be written again."""
-        kept = [entry for entry in self.metrics() if entry["step"] <= step]
+        """Removes the lines of later steps, which will be written again.
+
+        Lines stand in the order of their steps. What comes before stays as it is.
+        """
+        kept = []
+        *lines, _ = self._lines()
+        for line in lines:
+            entry = _entry(line)
+            if entry is not None and entry["step"] > step:
+                break
+            kept.append(line + b"\n")
         with replacing(self.metrics_file) as temporary:
-            lines = "".join(json.dumps(entry) + "\n" for entry in kept)
-            temporary.write_text(lines, encoding="utf-8")
+            temporary.write_bytes(b"".join(kept))
+
+    def _lines(self) -> list[bytes]:
+        """Returns the lines, and at the end what follows the last of them."""
+        if not self.metrics_file.exists():
+            return [b""]
+        return self.metrics_file.read_bytes().split(b"\n")
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(entry, dict) and isinstance(entry.get("step"), int)
+    return entry if whole else None
+
+
+def _id(config: dict[str, Any]) -> str:
+    """Returns a digest of what makes a run this one; equal runs have the same."""
+    preset = dict(config.get("preset", {}))
+    if preset.get("decay_steps") == 0:
+        preset.pop("steps", None)
+    for name in _IGNORED:
+        preset.pop(name, None)
+    text = json.dumps([preset, config.get("data", {})], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _differences(
@@ -203,13 +265,17 @@ def _differences(
         before, after = old.get(part, {}), new.get(part, {})
         if part == "preset":
             before = {**defaults, **before}
-        # Names say nothing about what is computed, and without a decay a run may be
-        # carried on for longer.
-        ignored = {"name", "description"} if part == "preset" else set()
+        # Without a decay a run may be carried on for longer.
+        ignored = _IGNORED if part == "preset" else frozenset()
         if before.get("decay_steps") == 0 == after.get("decay_steps"):
-            ignored.add("steps")
+            ignored = ignored | {"steps"}
+        if "digest" not in before:
+            # Version 0.1.0 knew images by their shape and number alone.
+            ignored = ignored | {"digest"}
         for key in sorted((before.keys() | after.keys()) - ignored):
-            if before.get(key) != after.get(key):
+            if key == "digest" and before[key] != after.get(key):
+                differences.append("the images or the classes' names are others")
+            elif before.get(key) != after.get(key):
                 differences.append(
                     f"{key} is {before.get(key)!r} there and {after.get(key)!r} here"
                 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -70,31 +72,71 @@ class Events:
 def truncate(folder: Path, step: int) -> None:
     """Removes the events of later steps, which will be written again.
 
-    TensorBoard shows a point twice if two files have it. What a killed process left
-    half written at the end of a file goes too.
+    TensorBoard shows a point twice if two files have it, and nothing of what follows a
+    damaged place. What a killed process left half written at the end of a file goes
+    too.
 
     Args:
         folder: the folder of event files.
         step: the last step to keep.
+
+    Warns:
+        UserWarning: if a file is damaged elsewhere than at its end.
     """
     for path in sorted(folder.glob("events.out.tfevents.*")):
-        kept, dropped = [], False
-        records = iter(tf.data.TFRecordDataset(str(path)))
-        while True:
-            try:
-                record = next(records).numpy()
-            except StopIteration:
-                break
-            except tf.errors.DataLossError:
-                dropped = True
-                break
-            event = tf.compat.v1.Event.FromString(record)
-            if event.step <= step:
-                kept.append(record)
-            else:
-                dropped = True
-        if dropped:
+        records, whole = _records(path)
+        kept = [
+            record
+            for record in records
+            if tf.compat.v1.Event.FromString(record).step <= step
+        ]
+        if not whole or len(kept) < len(records):
             with replacing(path) as temporary:
                 with tf.io.TFRecordWriter(str(temporary)) as writer:
                     for record in kept:
                         writer.write(record)
+
+
+def _records(path: Path) -> tuple[list[bytes], bool]:
+    """Returns the records of a file that are whole, and whether that is all of it."""
+    records = []
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            records.append(record.numpy())
+        return records, True
+    except tf.errors.DataLossError:
+        return _whole_records(path), False
+
+
+def _whole_records(path: Path) -> list[bytes]:
+    content, records = path.read_bytes(), []
+    at = end = lost = 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 8], "little")
+        # Before the record stand its length and a checksum of that, after it one of
+        # itself.
+        record = content[at + 12 : at + 12 + size]
+        if (
+            at + size + 16 <= len(content)
+            and _framed(record) == (content[at : at + size + 16])
+        ):
+            records.append(record)
+            lost += at - end
+            at = end = at + size + 16
+        else:
+            at += 1
+    if lost:
+        warnings.warn(
+            f"{path} is damaged: {lost} of its {len(content)} bytes are left out.",
+            stacklevel=3,
+        )
+    return records
+
+
+def _framed(record: bytes) -> bytes:
+    """Returns a record as it stands in a file, with its length and checksums."""
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    file = io.BytesIO()
+    RecordWriter(file).write(record)
+    return file.getvalue()

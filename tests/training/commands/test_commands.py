@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -341,3 +342,12 @@ def test_sigterm_ends_a_real_process_with_143_and_a_checkpoint(tmp_path):
     assert process.returncode == 143
     assert "The same command carries on." in rest
     assert list((run / "checkpoints").glob("step-*.npz"))
+
+
+@pytest.mark.parametrize("option", ["sample --output", "compare --plot"])
+def test_no_device_is_replaced_by_a_picture(option, tmp_path, capsys):
+    command, option = option.split()
+    # Before anything is read: the folder is no run.
+    assert main([command, str(tmp_path), option, "/dev/full"]) == 1
+    assert f"`{option[2:]}` must be a regular file" in capsys.readouterr().err
+    assert pathlib.Path("/dev/full").is_char_device()

@@ -1,22 +1,27 @@
 """What says that two runs are equal sees every kind of difference."""
 
+import collections
 import shutil
 
 import keras
 import numpy as np
 import pytest
 
+from training.storage.checkpoints import Checkpoints
 from training.storage.differences import differences
 from training.storage.folder import RunFolder
 from training.storage.tensorboard import Events
 
 
 def change_a_checkpoint(folder):
-    path = max(folder.checkpoints.iterdir())
-    arrays = dict(np.load(path))
-    first = arrays["generator_optimizer/0002"]
+    checkpoints = Checkpoints(folder.checkpoints, run=folder.id())
+    found = checkpoints.latest()
+    first = found.arrays["generator_optimizer/0002"]
     first[...] = np.nextafter(first, np.float32(1))
-    np.savez(path, **arrays)
+    groups = collections.defaultdict(list)
+    for name, array in found.arrays.items():
+        groups[name.partition("/")[0]].append(array)
+    checkpoints.save(found.step, groups, found.metadata)
 
 
 def drop_a_line(folder):

@@ -12,9 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.extractors.extraction import Extracted
-from training.storage.files import replacing
+from training.storage.files import check_writable, remove_temporaries, replacing
 
+# A file that was begun so long ago is of a process that was killed as it wrote it.
+_UNFINISHED_SECONDS = 3600.0
 _FIELDS = ("features", "logits", "labels")
+
+
+def prepare_cache(folder: Path | str) -> None:
+    """Makes a cache's folder ready to be written to, before the work for it is done.
+
+    Raises:
+        ValueError: if it can't be written.
+    """
+    check_writable(folder, "cache")
+    remove_temporaries(Path(folder), _UNFINISHED_SECONDS)
 
 
 def cached_features(
@@ -30,6 +42,10 @@ def cached_features(
             the extractor's identity and preprocessing. The file is named by its hash
             and holds it in clear.
         compute: computes the features.
+
+    Raises:
+        ValueError: if the features aren't there and the folder can't be written;
+            nothing is computed then.
 
     Warns:
         UserWarning: if the file is damaged, such as cut short: it is made again.
@@ -47,8 +63,8 @@ def cached_features(
                 UserWarning,
                 stacklevel=2,
             )
+    prepare_cache(folder)
     extracted = compute()
-    path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, text, extracted)
     return extracted
 

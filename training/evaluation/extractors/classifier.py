@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from training.evaluation.extractors.cache import prepare_cache
 from training.evaluation.extractors.classifier_network import (
     LabelledImages,
     accuracy,
@@ -110,6 +111,9 @@ def cached_classifier(
         progress: see `train_classifier`.
         **options: further arguments of `train_classifier`.
 
+    Raises:
+        ValueError: if it isn't there and the folder can't be written.
+
     Warns:
         UserWarning: if the cached file is damaged: it is made again.
     """
@@ -132,12 +136,12 @@ def cached_classifier(
                 UserWarning,
                 stacklevel=2,
             )
+    prepare_cache(folder)
     say(
         f"Training a classifier on {len(train.images)} images of {data}, "
         f"{train.classes} classes"
     )
     model = train_classifier(train, seed, progress=progress, **options)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         model.save(temporary)
     ClassifierCard(
