@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Mapping
@@ -38,16 +39,20 @@ class ProgressLine:
             f"  {duration(seconds * (self._last_step - step))} left"
         )
         if self._terminal:
-            self._stream.write("\r" + line.ljust(self._width))
+            self._write("\r" + line.ljust(self._width))
             self._width = len(line)
         else:
-            self._stream.write(line + "\n")
-        self._stream.flush()
+            self._write(line + "\n")
 
     def end(self) -> None:
         """Ends the line, so that what is printed next begins a new one."""
         if self._terminal and self._width:
-            self._stream.write("\n")
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        # A terminal that was closed, or a reader that ended, must not end the run.
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
             self._stream.flush()
 
 

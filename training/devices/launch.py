@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,13 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from training import values
 
 # How long workers get to write a checkpoint after SIGTERM before they are killed.
 _GRACE_SECONDS = 60.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Waits until its input ends, which it does without a line when whoever holds the other
+# end is killed. Nobody is there then to print what workers say, so that they could not
+# be left to write a checkpoint.
+_GUARD = 'read -r line || for pid in "$@"; do kill -KILL "-$pid"; done'
 
 
 def launch(command: Sequence[str], workers: int) -> int:
@@ -24,8 +30,9 @@ def launch(command: Sequence[str], workers: int) -> int:
 
     Each process gets a TF_CONFIG that names all workers, at free ports of this
     machine, and its own index. Its output is printed with the worker's index before
-    each line. If one fails, or this process is interrupted or terminated, all are
-    terminated: with SIGTERM first, and killed a minute later.
+    each line. If one fails, or this process gets SIGINT, SIGTERM or SIGHUP, all are
+    terminated: with SIGTERM first, and killed a minute later. If this process is
+    killed, all are killed at once, with what they have started.
 
     Args:
         command: program and arguments, the same for all.
@@ -33,7 +40,8 @@ def launch(command: Sequence[str], workers: int) -> int:
 
     Returns:
         0 if all returned 0; else the exit status of the first that failed (128 plus
-        the signal, if one ended it); 130 after Ctrl-C, 143 after SIGTERM.
+        the signal, if one ended it); 130 after Ctrl-C, 143 after SIGTERM, 129 after
+        SIGHUP.
 
     Raises:
         TypeError: if the command is one text, or `workers` no integer.
@@ -50,10 +58,13 @@ def launch(command: Sequence[str], workers: int) -> int:
     addresses = [f"localhost:{port}" for port in _free_ports(workers)]
     asked: list[int] = []
     with ExitStack() as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
+            if signal.getsignal(number) == signal.SIG_IGN:
+                continue  # as nohup has it
             old = signal.signal(number, lambda received, _: asked.append(received))
             stack.callback(signal.signal, number, old)
         processes = [_start(command, addresses, index) for index in range(workers)]
+        stack.enter_context(_guard(processes))
         readers = [_forward(process, i) for i, process in enumerate(processes)]
         try:
             status = _wait(processes, asked)
@@ -93,6 +104,23 @@ def _start(
     )
 
 
+@contextlib.contextmanager
+def _guard(processes: list[subprocess.Popen[str]]) -> Iterator[None]:
+    """Kills the processes' groups when this process ends in the block."""
+    pids = [str(process.pid) for process in processes]
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "guard", *pids],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        guard.communicate(b"done\n")
+
+
 def _forward(process: subprocess.Popen[str], index: int) -> threading.Thread:
     def copy() -> None:
         if process.stdout is None:
@@ -100,8 +128,7 @@ def _forward(process: subprocess.Popen[str], index: int) -> threading.Thread:
         with process.stdout:
             for line in process.stdout:
                 # A line in one write: workers' lines don't mix.
-                sys.stdout.write(f"[worker {index}] {line.rstrip()}\n")
-                sys.stdout.flush()
+                _print(f"[worker {index}] {line.rstrip()}")
 
     thread = threading.Thread(target=copy, daemon=True)
     thread.start()
@@ -111,18 +138,26 @@ def _forward(process: subprocess.Popen[str], index: int) -> threading.Thread:
 def _wait(processes: list[subprocess.Popen[str]], asked: list[int]) -> int:
     while True:
         if asked:
-            print(f"Received {signal.Signals(asked[0]).name}: ending all workers.")
+            _print(f"Received {signal.Signals(asked[0]).name}: ending all workers.")
             return 128 + asked[0]
         statuses = [process.poll() for process in processes]
         for index, status in enumerate(statuses):
             if status is not None and status != 0:
                 code = status if status > 0 else 128 - status
                 how = f"exit status {status}" if status > 0 else _signal_name(status)
-                print(f"Worker {index} failed ({how}): ending all workers.")
+                _print(f"Worker {index} failed ({how}): ending all workers.")
                 return code
         if all(status == 0 for status in statuses):
             return 0
         time.sleep(0.1)
+
+
+def _print(line: str) -> None:
+    # The terminal may be closed. Who stopped reading the workers' lines then would
+    # stop the workers, at the first line that has no room any more.
+    with contextlib.suppress(OSError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def _signal_name(status: int) -> str:

@@ -10,19 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from training import values
 from training.devices import STRATEGIES
+from training.devices.cluster import find_cluster
+from training.devices.rendezvous import meet
 
 
-def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
+def create_strategy(
+    name: str = "auto", worker_timeout: float = 600.0
+) -> tf.distribute.Strategy:
     """Returns the strategy of a name.
 
     Args:
         name: a key of `STRATEGIES`.
+        worker_timeout: how many seconds to wait for the other workers.
 
     Raises:
+        RuntimeError: if a worker does not start, or can't be reached.
         ValueError: for an unknown name, or `multi-worker` without TF_CONFIG.
     """
     name = values.name("strategy", name, STRATEGIES)
@@ -31,12 +38,13 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name == "tpu":
         return _tpu()
     if name == "multi-worker":
-        if not _workers():
+        if not find_cluster().workers:
             raise ValueError(
                 "`strategy` 'multi-worker' needs the environment variable TF_CONFIG "
                 "with the cluster's workers and this task's index. "
                 f"Received: TF_CONFIG={os.environ.get('TF_CONFIG')!r}"
             )
+        meet(find_cluster(), worker_timeout)
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
         return _mirrored(*(_logical("GPU") or _logical("CPU")))
@@ -50,10 +58,8 @@ def position(strategy: tf.distribute.Strategy) -> tuple[int, int]:
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
-    resolver = strategy.cluster_resolver
-    chiefs = resolver.cluster_spec().as_dict().get("chief", [])
-    index = resolver.task_id + (len(chiefs) if resolver.task_type == "worker" else 0)
-    return index, len(_workers())
+    cluster = find_cluster()
+    return cluster.index, len(cluster.workers)
 
 
 def agreed(strategy: tf.distribute.Strategy, wish: bool) -> bool:
@@ -70,6 +76,41 @@ def equal(strategy: tf.distribute.Strategy, number: int) -> bool:
         return True
     mean = _total(strategy, number) / strategy.num_replicas_in_sync
     return not agreed(strategy, mean != number)
+
+
+def check_same(strategy: tf.distribute.Strategy, **parts: dict[str, Any]) -> None:
+    """Raises a ValueError if workers were started differently. All have to ask.
+
+    Args:
+        strategy: has the workers.
+        **parts: what must be the same, plain JSON by name.
+    """
+    worker, workers = position(strategy)
+    if workers == 1:
+        return
+    texts = _gathered(strategy, json.dumps(parts, sort_keys=True))
+    if len(set(texts)) == 1:
+        return
+    each = [json.loads(text) for text in texts]
+    differing = []
+    for part in sorted({name for one in each for name in one}):
+        values_of = [one.get(part, {}) for one in each]
+        for key in sorted({name for one in values_of for name in one}):
+            found = [one.get(key) for one in values_of]
+            # One worker of each value that there is.
+            first = {json.dumps(value): i for i, value in reversed([*enumerate(found)])}
+            if len(first) > 1:
+                differing.append(
+                    f"`{key}` is "
+                    + " and ".join(
+                        f"{value} in worker {i}"
+                        for value, i in sorted(first.items(), key=lambda item: item[1])
+                    )
+                )
+    raise ValueError(
+        "All workers must be started by the same command, and see the same images. "
+        f"What differs: {'; '.join(differing)}"
+    )
 
 
 def check_shares(strategy: tf.distribute.Strategy, **sizes: int | None) -> None:
@@ -97,12 +138,22 @@ def lost_workers_explained(strategy: tf.distribute.Strategy) -> Iterator[None]:
     except tf.errors.OpError as error:
         if workers == 1:
             raise
-        first = str(error.message).splitlines()[0] if error.message else ""
         raise RuntimeError(
-            f"Worker {worker} of {workers} lost the others ({type(error).__name__}: "
-            f"{first}). Start all workers again with the same command: the run carries "
-            "on from its newest checkpoint."
+            f"Worker {worker} of {workers} lost the others ({_reason(error)}). Start "
+            "all workers again with the same command: the run carries on from its "
+            "newest checkpoint."
         ) from error
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """Returns the line of an error's text that says what happened.
+
+    Above it stands where in the graph, in several lines.
+    """
+    lines = [line.strip() for line in (error.message or "").splitlines()]
+    where = ("Graph execution error", "Detected at", "File ", "<")
+    told = [line for line in lines if line and not line.startswith(where)]
+    return told[0].rstrip(":") if told else type(error).__name__
 
 
 def has_bfloat16() -> bool:
@@ -120,6 +171,26 @@ def has_bfloat16() -> bool:
 def _total(strategy: tf.distribute.Strategy, number: float) -> float:
     """Returns the sum over all replicas."""
     return float(_summation(strategy)(tf.constant(float(number), tf.float64)))
+
+
+def _gathered(strategy: tf.distribute.Strategy, text: str) -> list[str]:
+    """Returns the texts of all workers, in their order."""
+    worker, workers = position(strategy)
+    replicas = strategy.num_replicas_in_sync // workers
+    code = np.frombuffer(text.encode(), np.uint8)
+
+    def rows(row: Any, width: int) -> np.ndarray:
+        # The sum of the workers' tables, each with one row that is not 0.
+        part: np.ndarray = np.zeros((workers, width))
+        part[worker, : len(row)] = row
+        total = _summation(strategy)(tf.constant(part, tf.float64))
+        return (total.numpy() / replicas).astype(np.int64)
+
+    sizes = rows([len(code)], 1)[:, 0]
+    codes: np.ndarray = rows(code, sizes.max()).astype(np.uint8)
+    return [
+        row[:size].tobytes().decode() for row, size in zip(codes, sizes, strict=True)
+    ]
 
 
 @functools.cache
@@ -143,7 +214,7 @@ def _mirrored(*devices: str) -> tf.distribute.MirroredStrategy:
 def _found() -> str:
     if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
         return "tpu"
-    if len(_workers()) > 1:
+    if len(find_cluster().workers) > 1:
         return "multi-worker"
     return "mirrored" if len(_logical("GPU")) > 1 else "one-device"
 
@@ -166,35 +237,3 @@ def _tpu() -> tf.distribute.Strategy:
             "environment variable TPU_NAME names. "
             f"Received: TPU_NAME={address!r}: {type(error).__name__}: {''.join(first)}"
         ) from error
-
-
-def _workers() -> list[str]:
-    """Returns the addresses that TF_CONFIG names, chief first; none if it isn't set.
-
-    Raises:
-        ValueError: if it is something that TensorFlow would hang or crash on.
-    """
-    text = os.environ.get("TF_CONFIG") or "{}"
-    try:
-        config = json.loads(text)
-        cluster = config.get("cluster", {})
-        workers = [*cluster.get("chief", []), *cluster.get("worker", [])]
-        task = config.get("task", {})
-        peers = {"chief": cluster.get("chief"), "worker": cluster.get("worker")}
-        count, index = len(peers.get(task.get("type")) or []), int(task.get("index", 0))
-    except (ValueError, AttributeError, TypeError) as error:
-        raise _bad_config(text, f"is not the JSON that it should be: {error}") from None
-    if not all(isinstance(one, str) and ":" in one for one in workers):
-        raise _bad_config(text, "has a worker that is no 'host:port'")
-    if workers and not 0 <= index < count:
-        raise _bad_config(text, "has a task that is none of its workers")
-    return workers
-
-
-def _bad_config(text: str, what: str) -> ValueError:
-    return ValueError(
-        f"The environment variable `TF_CONFIG` {what}. It must be such as "
-        '{"cluster": {"worker": ["host-0:2222", "host-1:2222"]}, '
-        '"task": {"type": "worker", "index": 0}}. '
-        f"Received: TF_CONFIG={text!r}"
-    )

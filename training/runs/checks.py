@@ -94,6 +94,7 @@ def options(given: Any, steps: int) -> RunOptions:
             _count,
             [
                 "steps_per_execution",
+                "worker_timeout",
                 "log_every",
                 "sample_every",
                 "samples",

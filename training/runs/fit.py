@@ -70,7 +70,7 @@ def fit(
     from training.runs.run import Run
 
     # First of all that uses TensorFlow: workers must find each other before.
-    strategy = strategies.create_strategy(options.strategy)
+    strategy = strategies.create_strategy(options.strategy, options.worker_timeout)
     source = _load(preset) if source is None else source
     run = Run(folder, preset, options, source, strategy, say, measurements)
     with strategies.lost_workers_explained(strategy):
@@ -86,6 +86,14 @@ def _carry_out(run: Run) -> RunResult:
     from training.storage.lock import RunLock
 
     config = run.config()
+    options = dataclasses.asdict(run.options)
+    for name in ("strategy", "worker_timeout"):
+        del options[name]  # they say nothing about the steps
+    strategies.check_same(
+        run.strategy,
+        options=options,
+        **{part: config[part] for part in ("preset", "data", "versions")},
+    )
     if run.chief:
         for note in getattr(run.source, "notes", ()):
             run.say(note)

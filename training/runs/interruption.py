@@ -1,13 +1,15 @@
-"""Ctrl-C and SIGTERM as a wish to stop after the step at hand."""
+"""Ctrl-C, SIGTERM and SIGHUP as a wish to stop after the step at hand."""
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
@@ -26,13 +28,16 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """0, or as shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+        """0, or as shells have it: 130, 143 or 129 after Ctrl-C, SIGTERM, SIGHUP."""
         return 0 if self.signal is None else 128 + self.signal
 
     def __enter__(self) -> Interruption:  # noqa: PYI034 (Self needs Python 3.11)
         if threading.current_thread() is threading.main_thread():
             self._before = {
-                number: signal.signal(number, self._note) for number in _SIGNALS
+                number: signal.signal(number, self._note)
+                for number in _SIGNALS
+                # nohup has SIGHUP ignored.
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
             }
         return self
 
@@ -49,3 +54,17 @@ class Interruption:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
+        if number == signal.SIGHUP:
+            _leave_terminal()
+
+
+def _leave_terminal() -> None:
+    """Sends further output nowhere if it goes to a terminal, which is closed.
+
+    The next line of progress would end the run before its checkpoint is written.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        if stat.S_ISCHR(os.fstat(output).st_mode):
+            os.dup2(nowhere, output)
+    os.close(nowhere)

@@ -49,3 +49,6 @@ class RunOptions:
         "file of the 2015 Inception network to score by; none: a classifier that is "
         "trained on the data's labels",
     )
+    worker_timeout: int = _option(
+        600, "seconds to wait for workers of TF_CONFIG that have not started"
+    )

@@ -1,6 +1,7 @@
 """Workers run as one job: all of them, or none."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -55,25 +56,73 @@ def test_one_that_fails_ends_all(capfd, action, status, how):
     assert "[worker 0] checkpoint written" in printed
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_all(number):
-    source = WAIT.replace("{action}", "print('up', flush=True)")
+def started(source):
+    """A process that launches two workers."""
     code = (
         "import sys; from training.devices.launch import launch; "
         f"sys.exit(launch({command(source)!r}, 2))"
     )
-    job = subprocess.Popen(
+    return subprocess.Popen(
         command(code),
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_all(number):
+    job = started(WAIT.replace("{action}", "print('up', flush=True)"))
     assert job.stdout.readline().strip() == "[worker 1] up"
     time.sleep(0.5)
     job.send_signal(number)
     printed, _ = job.communicate(timeout=30)
     assert job.returncode == 128 + number
     assert printed.count("checkpoint written") == 2
+
+
+def test_workers_do_not_outlive_a_launcher_that_is_killed():
+    # Each with a child of its own, and deaf to SIGTERM.
+    source = """
+import os, signal, subprocess, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "60"])
+print(os.getpid(), child.pid, flush=True)
+time.sleep(60)
+"""
+    job = started(source)
+    pids = [int(x) for _ in range(2) for x in job.stdout.readline().split()[2:]]
+    assert len(pids) == 4 and all(map(runs, pids))
+    job.kill()
+    job.wait()
+    job.stdout.close()
+    deadline = time.monotonic() + 20
+    while any(map(runs, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(runs, pids))
+
+
+def runs(pid):
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return False
+    return state.split()[0] != "Z"
+
+
+def test_output_that_nobody_reads_any_more_stops_no_worker(tmp_path):
+    done = tmp_path / "done"
+    source = f"""
+import pathlib, time
+for _ in range(20_000):
+    print("x" * 100)
+pathlib.Path({str(done)!r}).touch()
+"""
+    job = started(source)
+    job.stdout.readline()
+    job.stdout.close()
+    assert job.wait(30) == 0
+    assert done.exists()
 
 
 def test_bad_arguments_are_named():

@@ -1,8 +1,11 @@
 """Worker processes of one run: the weights of a single process, and its files."""
 
+import sys
+
 import numpy as np
 
 from training.__main__ import main
+from training.devices.launch import launch
 from training.storage.checkpoints import Checkpoints
 from training.storage.folder import RunFolder
 
@@ -32,3 +35,24 @@ def test_two_workers_give_the_weights_of_one_process(tmp_path, capfd):
         for run in (one, two)
     ]
     assert files[0] == files[1]
+
+
+DIFFERENT = """
+import json, os, sys
+from training.__main__ import main
+index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+sys.exit(main([*sys.argv[1:], "--seed", str(3 + index), "--log-every", str(1 + index)]))
+"""
+
+
+def test_workers_that_were_started_differently_say_what_differs(tmp_path, capfd):
+    run = tmp_path / "run"
+    assert launch([sys.executable, "-c", DIFFERENT, *RUN, "--run", str(run)], 2) == 1
+    said = capfd.readouterr().out
+    for index in (0, 1):
+        assert (
+            f"[worker {index}] error: All workers must be started by the same command, "
+            "and see the same images. What differs: `log_every` is 1 in worker 0 and 2 "
+            "in worker 1; `seed` is 3 in worker 0 and 4 in worker 1"
+        ) in said
+    assert not run.exists()

@@ -134,7 +134,8 @@ def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path, source, finish
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
 )
 def test_a_signal_leaves_a_run_that_carries_on(
     number, code, tmp_path, source, finished, monkeypatch
