@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from export.discriminator import export_discriminator
     from export.errors import ConversionError, VerificationError
     from export.generator import export_generator
+    from export.verification.stored import verify
 
 _HOMES = {
     "ConversionError": "export.errors",
     "VerificationError": "export.errors",
     "export_discriminator": "export.discriminator",
     "export_generator": "export.generator",
+    "verify": "export.verification.stored",
 }
 
 
@@ -32,4 +34,5 @@ __all__ = [
     "VerificationError",
     "export_discriminator",
     "export_generator",
+    "verify",
 ]

@@ -113,7 +113,7 @@ def _measure(
         for size in batch_sizes:
             inputs = timed_calls.inputs_of(described, size)
             calls: dict[tuple[str, str], Call | None] = {
-                (file["file"], file["precision"]): timed_calls.file_call(
+                (file["file"], file["precision"]): _file_call(
                     root, file, inputs, size, threads
                 )
                 for file in described["files"]
@@ -141,6 +141,14 @@ def _measure(
                     )
                 )
     return timings
+
+
+def _file_call(root: pathlib.Path, file: dict[str, Any], *arguments: Any) -> Any:
+    try:
+        return timed_calls.file_call(root, file, *arguments)
+    except Exception as error:  # each runtime has errors of its own
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise RuntimeError(f"{file['file']} can't be loaded: {first}") from None
 
 
 def _in_turns(calls: Mapping[Any, Call | None], turns: int) -> dict[Any, list[float]]:

@@ -58,8 +58,7 @@ def verify(
 
     Example:
     ```python
-    from export import export_generator
-    from export.verification.stored import verify
+    from export import export_generator, verify
 
     export_generator("runs/a/generator.keras", "checked", formats=["litert"])
     verify("checked", report=print)
