@@ -22,10 +22,13 @@ def images(
         labels: the classes, of shape `(n,)`; None for a generator without classes.
         batch_size: images a call, the last may be fewer. Defaults to 64.
     """
+    # Keras takes no mixture of tensors and arrays.
+    rows = [keras.ops.convert_to_tensor(latents)]
+    if labels is not None:
+        rows.append(keras.ops.convert_to_tensor(labels))
     for start in range(0, len(latents), batch_size):
-        part = slice(start, start + batch_size)
-        inputs = latents[part] if labels is None else [latents[part], labels[part]]
+        part = [row[start : start + batch_size] for row in rows]
         # Not by `predict`, which under a strategy is a job of all replicas; and not as
         # a graph, which would be traced at each call, and costs more than it saves.
-        made = generator(inputs, training=False)
+        made = generator(part if labels is not None else part[0], training=False)
         yield keras.ops.convert_to_numpy(made).astype(np.float32)
