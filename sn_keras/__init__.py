@@ -4,8 +4,9 @@ from sn_keras.conditional_batch_normalization import ConditionalBatchNormalizati
 from sn_keras.constraints import WeightClip
 from sn_keras.folding import fold
 from sn_keras.kernels import register_kernels
+from sn_keras.lipschitz import lipschitz_bound
 from sn_keras.regularizers import OrthonormalRegularizer, SpectralNormRegularizer
-from sn_keras.spectra import lipschitz_bound, singular_values, spectral_norms
+from sn_keras.spectra import singular_values, spectral_norms
 from sn_keras.spectral_normalization import SpectralNormalization
 from sn_keras.weight_normalization import FrobeniusNormalization, WeightNormalization
 

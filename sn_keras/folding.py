@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import keras
 
+from sn_keras.comparing import check_equal
+from sn_keras.copying import (
+    Rebuilding,
+    assign_weights,
+    build_like,
+    check_built,
+    without_state,
+)
 from sn_keras.effective_kernels import effective_kernels
+from sn_keras.keras_private import flatten_layers, sublayers
 from sn_keras.reparameterization import Reparameterization, unwrapping
 
 LayerOrModel = TypeVar("LayerOrModel", bound=keras.layers.Layer)
 
 
-def fold(model: LayerOrModel) -> LayerOrModel:
+def fold(model: LayerOrModel, inputs: Any = None) -> LayerOrModel:
     """Returns a copy without wrappers whose kernels are the normalized ones.
 
     Every `SpectralNormalization` (and other wrapper of this package) is replaced by
@@ -20,12 +29,15 @@ def fold(model: LayerOrModel) -> LayerOrModel:
     runs inference with. The copy has no `u` and no `v`, needs no `sn_keras` to be
     loaded, gives the same output in inference up to rounding, and shares no weight
     with `model`, which is left as it is. Folding twice is folding once. The compile
-    state (optimizer, loss) is not copied.
+    state (optimizer, loss) is not copied. Before it is returned, the copy is compared
+    with `model` on one input; a model that draws random numbers in inference can't be.
 
     Args:
         model: a built Sequential, Functional or subclassed model, or a layer. A
             subclassed model or layer needs `get_config` and `from_config` that
             rebuild it; wrappers that it creates in its own constructor are found.
+        inputs: what to compare on: what the model is called on, or a tuple of several
+            arguments. Defaults to random numbers of the shape that it was built for.
 
     Returns:
         An object of the same class; for a wrapper, of the class inside it.
@@ -33,8 +45,9 @@ def fold(model: LayerOrModel) -> LayerOrModel:
     Raises:
         TypeError: if `model` is no layer.
         ValueError: if `model` is not built, is not rebuilt by its config with the
-            same weights, or uses a layer both inside a wrapper and elsewhere, so that
-            it would need two kernels.
+            same weights and outputs, can't be called on random numbers and has no
+            `inputs` given, or uses a layer both inside a wrapper and elsewhere, so
+            that it would need two kernels.
 
     Example:
     ```python
@@ -42,75 +55,28 @@ def fold(model: LayerOrModel) -> LayerOrModel:
     plain.save("discriminator.keras")  # loads without sn_keras
     ```
     """
-    if not isinstance(model, keras.layers.Layer):
-        raise TypeError(
-            "`model` must be a `keras.Model` or a `keras.layers.Layer`. "
-            f"Received: model={model!r} (of type {type(model).__name__})"
-        )
-    if not model.built:
-        raise ValueError(
-            f"`model` {model.name!r} must be built before it can be folded: call it on "
-            "data or `build(input_shape)` first."
-        )
-    layers = model._flatten_layers()
-    _check_wrapped_once(model, layers)
-    classes = {type(layer).__name__: type(layer) for layer in layers}
-    config = keras.saving.serialize_keras_object(model)
-    config.pop("compile_config", None)
+    check_built(model, "folded")
+    _check_wrapped_once(model)
     with unwrapping():
-        # `safe_mode` guards against code in files; this config never left memory.
-        plain = keras.saving.deserialize_keras_object(
-            config, custom_objects=classes, safe_mode=False
-        )
-    if not plain.built:
-        _build_like(model, plain)
-    _copy_weights(model, plain, layers)
+        plain = Rebuilding(model).copy()
+        build_like(model, plain)
+    wrappers = [x for x in flatten_layers(model) if isinstance(x, Reparameterization)]
+    sources = without_state(model, wrappers)
+    assign_weights(model, sources, plain.weights, effective_kernels(model))
+    check_equal(model, plain, inputs)
     return plain
 
 
-def _check_wrapped_once(
-    model: keras.layers.Layer, layers: list[keras.layers.Layer]
-) -> None:
+def _check_wrapped_once(model: keras.layers.Layer) -> None:
+    layers = flatten_layers(model)
     for wrapper in layers:
         if not isinstance(wrapper, Reparameterization):
             continue
         for parent in layers:
-            if parent is not wrapper and wrapper.layer in parent._layers:
+            if parent is not wrapper and wrapper.layer in sublayers(parent):
                 raise ValueError(
                     f"`model` {model.name!r} can't be folded: its layer "
                     f"{wrapper.layer.name!r} is used with the kernel that "
                     f"{wrapper.name!r} makes and also by {parent.name!r} without it. "
                     "Share the wrapper instead of the layer inside."
                 )
-
-
-def _build_like(model: keras.layers.Layer, plain: keras.layers.Layer) -> None:
-    config = model.get_build_config()
-    if config:
-        plain.build_from_config(config)
-    if not plain.built or (model.weights and not plain.weights):
-        raise ValueError(
-            f"`model` {model.name!r} of class {type(model).__name__} can't be folded: "
-            "its copy could not be built. Implement `build(self, input_shape)`."
-        )
-
-
-def _copy_weights(
-    model: keras.layers.Layer,
-    plain: keras.layers.Layer,
-    layers: list[keras.layers.Layer],
-) -> None:
-    wrappers = [layer for layer in layers if isinstance(layer, Reparameterization)]
-    state = {id(w) for wrapper in wrappers for w in wrapper.state_variables}
-    sources = [weight for weight in model.weights if id(weight) not in state]
-    folded = effective_kernels(model)
-    shapes = [tuple(weight.shape) for weight in sources]
-    plain_shapes = [tuple(weight.shape) for weight in plain.weights]
-    if shapes != plain_shapes:
-        raise ValueError(
-            f"`model` {model.name!r} can't be folded: rebuilt from its config it has "
-            f"weights of shapes {plain_shapes}, but {shapes} were expected. Does "
-            "`get_config` return all that the constructor needs?"
-        )
-    for source, target in zip(sources, plain.weights, strict=True):
-        target.assign(folded.get(id(source), source))

@@ -6,7 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from sn_keras import SpectralNormalization, WeightNormalization, fold
 from tests.sn_keras.gradients import numpy
@@ -159,7 +159,8 @@ def test_every_kind_of_layer(kind):
     wrapped = SpectralNormalization(kind.make())
     kind.build(wrapped)
     wrapped.iterate(1)
-    plain = fold(wrapped)
+    # What a cell needs besides its input, its shapes don't say.
+    plain = fold(wrapped, inputs=kind.inputs() if kind.nested else None)
     assert type(plain) is type(wrapped.layer)
     inputs = kind.inputs()
     pairs = zip(
@@ -229,7 +230,7 @@ class Unfaithful(Subclassed):
 def test_a_config_that_lies_is_named():
     model = Unfaithful(8)
     model.build((None, 8))
-    with pytest.raises(ValueError, match="`model` .*can't be folded.*`get_config`"):
+    with pytest.raises(ValueError, match="`model` .*can.t be copied.*`get_config`"):
         fold(model)
 
 
@@ -242,3 +243,116 @@ def test_not_built():
 def test_no_model(value):
     with pytest.raises(TypeError, match="`model` must be .*Received: model="):
         fold(value)
+
+
+def scaling_layer(factor):
+    """Makes a class `Dense`, another one at each call, that is not Keras'."""
+
+    class Dense(layers.Layer):
+        def __init__(self, units, **kwargs):
+            super().__init__(**kwargs)
+            self.units = units
+            self.inner = layers.Dense(units)
+
+        def build(self, shape):
+            self.inner.build(shape)
+
+        def call(self, x):
+            return factor * self.inner(x)
+
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    return Dense
+
+
+def of_one_name():
+    x = inputs = keras.Input((8,))
+    for factor in (2.0, 5.0):
+        x = SpectralNormalization(scaling_layer(factor)(8), name=f"by_{factor}")(x)
+    x = scaling_layer(3.0)(8, name="dense")(x)
+    return keras.Model(inputs, layers.Dense(8)(x))
+
+
+def of_one_name_nested():
+    def part():
+        return keras.Sequential([keras.Input((8,)), scaling_layer(7.0)(8, name="same")])
+
+    return keras.Sequential([keras.Input((8,)), part(), part(), layers.Dense(8)])
+
+
+def layers_beside_operations():
+    inputs = keras.Input((8,))
+    x = SpectralNormalization(layers.Dense(8))(inputs)
+    x = layers.Add()([x, inputs]) + inputs
+    x = layers.Subtract()([x, inputs]) - 2.0
+    x = layers.Multiply()([x, inputs]) * 3.0
+    x = layers.Maximum()([x, inputs])
+    x = ops.maximum(x, -1.0)
+    x = ops.reshape(layers.Reshape((4, 2))(x), (-1, 2, 4))
+    return keras.Model(inputs, layers.Softmax()(x) + ops.softmax(x))
+
+
+def own_functions():
+    def double(x):
+        return 2 * x
+
+    class Start(keras.initializers.Constant):
+        pass
+
+    dense = layers.Dense(8, activation=double, kernel_initializer=Start(0.3))
+    return keras.Sequential([keras.Input((8,)), SpectralNormalization(dense)])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [of_one_name, of_one_name_nested, layers_beside_operations, own_functions],
+    ids=lambda make: make.__name__,
+)
+def test_classes_are_told_apart_by_more_than_their_name(make):
+    model = make()
+    classes = [type(layer) for layer in model.layers]
+    expected = outputs(model, FLAT)
+    plain = fold(model)
+    np.testing.assert_allclose(outputs(plain, FLAT)[0], expected[0], rtol=1e-4)
+    for found, cls in zip(plain.layers, classes, strict=True):
+        assert found.__class__ is cls or cls is SpectralNormalization
+
+
+class Forgetful(layers.Dense):
+    factor = 1.0
+
+    def call(self, x):
+        return self.factor * super().call(x)
+
+
+def test_a_fold_that_is_not_equal_is_an_error():
+    layer = SpectralNormalization(Forgetful(3))
+    layer.build((None, 8))
+    fold(layer)
+    layer.layer.factor = 1.01  # neither a weight nor in the config
+    with pytest.raises(ValueError, match="copy's output differs by"):
+        fold(layer)
+
+
+def test_what_it_compares_on_can_be_given():
+    class Picky(Forgetful):
+        def call(self, x):
+            if x.shape[0] != 4:
+                raise RuntimeError("a batch of 4, please")
+            return super().call(x)
+
+    layer = Picky(3)
+    layer.build((None, 8))
+    with pytest.raises(ValueError, match="(?s)Give `inputs` .*a batch of 4, please"):
+        fold(layer)
+    fold(layer, inputs=FLAT)
+
+
+def test_a_model_that_draws_random_numbers_can_be_folded():
+    class Noise(layers.Layer):
+        def call(self, x):
+            return x + keras.random.normal((2, 3))
+
+    dense = SpectralNormalization(layers.Dense(3))
+    fold(keras.Sequential([keras.Input((8,)), dense, Noise()]))

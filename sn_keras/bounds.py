@@ -1,0 +1,59 @@
+"""What is known of a tensor's Lipschitz constants, and the form of a rule."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+Shape = tuple[int | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """What is known of a tensor.
+
+    Attributes:
+        shape: its shape, with None for unknown sizes; empty if nothing is known.
+        bounds: its Lipschitz constant with respect to each input of the model, by the
+            input's index; without those that it doesn't depend on.
+    """
+
+    shape: Shape
+    bounds: dict[int, float]
+
+    def scaled(self, factor: float) -> Tensor:
+        """Returns what a map of the Lipschitz constant `factor` makes of it."""
+        bounds = {i: factor * bound for i, bound in self.bounds.items()}
+        return Tensor(self.shape, bounds)
+
+
+class UnknownBoundError(ValueError):
+    """A layer or operation without a known bound; the message says why."""
+
+
+Rule = Callable[[Any, Any, Sequence[Any], Any], Tensor]
+
+
+def to_float64(value: Any) -> np.ndarray:
+    """Returns a variable's or tensor's value as a float64 array."""
+    # Not `cast` to float64: JAX has none unless it is told to.
+    value = value.value if isinstance(value, keras.Variable) else value
+    return np.asarray(keras.ops.convert_to_numpy(value)).astype("float64")
+
+
+def unary(factor: float | Callable[[Any, Any, Any, Any], float]) -> Rule:
+    """Makes the rule of a map of one tensor from its Lipschitz constant."""
+
+    def rule(walk: Any, layer: Any, arguments: Sequence[Any], shape: Any) -> Tensor:
+        x = arguments[0]
+        constant = factor(walk, layer, x, shape) if callable(factor) else factor
+        return x.scaled(constant)
+
+    return rule
+
+
+SAME = unary(1.0)

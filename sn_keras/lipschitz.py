@@ -1,0 +1,226 @@
+"""An upper bound of a model's Lipschitz constant, from its graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+from keras.layers import Layer
+
+from sn_keras import slopes, values
+from sn_keras.bounds import Tensor, UnknownBoundError, to_float64
+from sn_keras.effective_kernels import effective_kernels
+from sn_keras.keras_private import build_shapes, calls, graph_tensors, operation_name
+from sn_keras.kernels import check_supported
+from sn_keras.layer_bounds import LAYERS
+from sn_keras.operation_bounds import OPERATIONS
+from sn_keras.reparameterization import Reparameterization
+
+
+def lipschitz_bound(model: Layer, convolutions: str = "kernel") -> float:
+    """Returns an upper bound of a layer's or model's Lipschitz constant in inference.
+
+    `‖f(x) − f(y)‖ ≤ L ‖x − y‖` in the Euclidean norm of all inputs and all outputs;
+    inputs of integers (labels, tokens) are held fixed. The bound is put together
+    along the graph: what follows one another is multiplied, `x + f(x)` has `1 + L_f`,
+    what is concatenated `√(L_1² + L_2²)`. It is never below the truth, but for the
+    rounding of the model's own arithmetic, and usually well above it.
+
+    A dense layer's factor is its spectral norm, a convolution's is
+
+    - `"kernel"`: `√(∏ ⌈k/s⌉) σ₁`, with `σ₁` the norm of the paper's matrix, kernel
+      size `k` and stride `s`, as a pixel lies in at most so many patches; or that of
+      the adjoint, `√(∏ k)` times the norm of the `in × (k · out)` matrix, if it is
+      less. Spectral normalization alone doesn't make it 1.
+    - `"operator"`: the norm of the linear map on inputs of the size that the model
+      has: exact if the map's matrix is small, else from above by at most a few
+      percent.
+
+    Known are Dense and EinsumDense, convolutions of all kinds, this package's
+    wrappers, batch norm (also conditional), pooling, padding, cropping, upsampling,
+    reshapes, Keras' activations, dropout and noise, Add, Subtract, Average, Maximum,
+    Minimum, Concatenate, `TimeDistributed`, models in models, and the operations of
+    `keras.ops` of the same kinds, among them sums and products with constants. Layer
+    norm, attention, recurrent layers, products of two inputs, and classes of your own
+    have no known bound and are refused, subclasses of the above included.
+
+    Args:
+        model: a built layer, or a Sequential or Functional model.
+        convolutions: `"kernel"` or `"operator"`. Defaults to `"kernel"`.
+
+    Returns:
+        A float of 0 or more.
+
+    Raises:
+        ValueError: if the model has no graph, or a layer without a known bound; the
+            layer is named. If `convolutions` is unknown.
+
+    Example:
+    ```python
+    lipschitz_bound(discriminator)
+    lipschitz_bound(discriminator, convolutions="operator")  # the less
+    ```
+
+    Source: Miyato et al. 2018, section 2.1 (layers in a chain); Gouk et al. 2021,
+    https://arxiv.org/abs/1804.04368 (residual blocks, pooling, batch norm).
+    """
+    values.name("convolutions", convolutions, ("kernel", "operator"))
+    if not isinstance(model, Layer):
+        raise TypeError(values.message("model", "a `keras.layers.Layer`", model))
+    walk = Walk(convolutions)
+    if isinstance(model, keras.Model) and calls(model) is not None:
+        inputs = [(x.shape, x.dtype) for x in graph_tensors(model)[0]]
+    else:
+        inputs = _built_for(model)
+    tensors = [
+        Tensor(tuple(shape), {i: 1.0} if _is_float(dtype) else {})
+        for i, (shape, dtype) in enumerate(inputs)
+    ]
+    several = isinstance(model, keras.Model) or len(tensors) == 1
+    arguments = tuple(tensors) if several else (tensors,)
+    layer = _inside(model)
+    known = len(tensors) == 1 and tensors[0].shape and type(layer) in LAYERS
+    shapes = [layer.compute_output_shape(tensors[0].shape)] if known else None
+    outputs = walk.call(model, arguments, {}, shapes)
+    table = [[one.bounds.get(i, 0.0) for i in range(len(tensors))] for one in outputs]
+    return float(np.linalg.norm(np.array(table), 2)) if tensors else 0.0
+
+
+def _inside(layer: Layer) -> Layer:
+    while isinstance(layer, Reparameterization):
+        layer = layer.layer
+    return layer
+
+
+def _built_for(model: Layer) -> list[tuple[Any, str]]:
+    layer = _inside(model)
+    shapes = list((build_shapes(layer) or {}).values())
+    if not shapes:
+        return [((), "float32")]
+    if all(n is None or isinstance(n, int) for n in shapes[0]):
+        shapes = [shapes]
+    kind = "int32" if isinstance(layer, keras.layers.Embedding) else "float32"
+    return [(shape, kind) for shape in shapes[0]]
+
+
+def _is_float(dtype: Any) -> bool:
+    return "float" in keras.backend.standardize_dtype(dtype)
+
+
+class Walk:
+    """Goes through a model's graph and applies each layer's rule.
+
+    Attributes:
+        convolutions: `"kernel"` or `"operator"`.
+        kernels: what wrappers around the current layer put in the place of its
+            kernels, by the variables' ids.
+    """
+
+    def __init__(self, convolutions: str):
+        self.convolutions = convolutions
+        self.kernels: dict[int, Any] = {}
+
+    def call(self, layer: Any, args: Any, options: Any, shapes: Any) -> list[Tensor]:
+        """Returns the outputs of one call.
+
+        Args:
+            layer: the layer, model or operation.
+            args: its positional arguments, with a `Tensor` in each tensor's place.
+            options: its keyword arguments.
+            shapes: the shapes of its outputs, None if not known.
+        """
+        if isinstance(layer, keras.Model):
+            return self._call_model(layer, args)
+        if isinstance(layer, Reparameterization):
+            return self._call_wrapped(layer, args, options, shapes)
+        if options.get("training") or options.get("mask") is not None:
+            raise self.unknown(layer, "is called with `training` or `mask`")
+        if isinstance(layer, Layer) and "call" in vars(layer):
+            raise self.unknown(layer, "has had its `call` replaced")
+        name = operation_name(layer)
+        rule = LAYERS.get(type(layer)) if name is None else OPERATIONS.get(name)
+        slope = (
+            slopes.of_layer(layer) if name is None else slopes.of_operation(name, layer)
+        )
+        arguments = [*args, *(x for x in options.values() if isinstance(x, Tensor))]
+        if slope is not None:
+            return [arguments[0].scaled(slope)]
+        if rule is None:
+            if type(layer) is keras.layers.Activation:
+                self.activation(layer)
+            raise self.unknown(layer)
+        shape = None if shapes is None else shapes[0]
+        output = rule(self, layer, arguments, shape)
+        return (
+            [output]
+            if shapes is None
+            else [dataclasses.replace(output, shape=tuple(one)) for one in shapes]
+        )
+
+    def kernel(self, layer: Layer, attribute: str = "kernel") -> np.ndarray:
+        """Returns the value, in float64, that a layer has or a wrapper gives it."""
+        check_supported(layer)
+        variable = getattr(layer, attribute, None)
+        if variable is None:
+            raise ValueError(
+                f"The layer {layer.name!r} is not built yet. Call it on data or "
+                "`build(input_shape)` first."
+            )
+        return to_float64(self.kernels.get(id(variable), variable))
+
+    def activation(self, layer: Layer) -> float:
+        """Returns the slope of a layer's `activation`."""
+        slope = slopes.of_activation(layer.activation)
+        if slope is None:
+            kind = getattr(layer.activation, "__name__", type(layer.activation))
+            raise self.unknown(layer, f"has the activation {kind!r}")
+        return slope
+
+    def unknown(self, layer: Any, reason: str = "") -> UnknownBoundError:
+        """Makes the error for a layer without a known bound."""
+        of_class = f"{layer.name!r} of class {type(layer).__name__}"
+        reason = f", which {reason}" if reason else ""
+        return UnknownBoundError(
+            "`model` has a layer whose Lipschitz constant is not known: "
+            f"{of_class}{reason}."
+        )
+
+    def _call_model(self, model: keras.Model, args: Any) -> list[Tensor]:
+        nodes = calls(model)
+        if nodes is None:
+            raise UnknownBoundError(
+                "`model` must be a layer, or a Sequential or Functional model, which "
+                f"has a graph to read. Received: model={model.name!r} of class "
+                f"{type(model).__name__}"
+            )
+        inputs, outputs = graph_tensors(model)
+        given = keras.tree.flatten(args)
+        known = {id(x): one for x, one in zip(inputs, given, strict=False)}
+
+        def filled(x: Any) -> Any:
+            return known.get(id(x), x)
+
+        for operation, arguments, options, results in nodes:
+            arguments = keras.tree.map_structure(filled, arguments)
+            options = keras.tree.map_structure(filled, options)
+            shapes = [x.shape for x in results]
+            made = self.call(operation, arguments, options, shapes)
+            known.update({id(x): y for x, y in zip(results, made, strict=True)})
+        return [known[id(x)] for x in outputs]
+
+    def _call_wrapped(
+        self, wrapper: Reparameterization, args: Any, options: Any, shapes: Any
+    ) -> list[Tensor]:
+        if type(wrapper).call is not Reparameterization.call:
+            raise self.unknown(wrapper, "has a `call` of its own")
+        before = self.kernels
+        # Those inside a wrapper are reached from the outermost one.
+        inside = any(id(w) in before for w in wrapper.layer.weights)
+        if not inside:
+            self.kernels = {**before, **effective_kernels(wrapper)}
+        try:
+            return self.call(wrapper.layer, args, options, shapes)
+        finally:
+            self.kernels = before
