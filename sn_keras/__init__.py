@@ -3,7 +3,7 @@
 from sn_keras.conditional_batch_normalization import ConditionalBatchNormalization
 from sn_keras.constraints import WeightClip
 from sn_keras.folding import fold
-from sn_keras.kernels import register_kernels
+from sn_keras.kernel_registry import register_kernels
 from sn_keras.lipschitz import lipschitz_bound
 from sn_keras.regularizers import OrthonormalRegularizer, SpectralNormRegularizer
 from sn_keras.spectra import singular_values, spectral_norms

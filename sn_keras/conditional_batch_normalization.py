@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from sn_keras import values
+
 
 @keras.saving.register_keras_serializable(package="sn_keras")
 class ConditionalBatchNormalization(keras.layers.Layer):
@@ -58,8 +60,9 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             holds `moving_mean` and `moving_variance`, shape `(channels,)`.
 
     Raises:
-        ValueError: if an argument is out of its range, or `labels` have a dtype or
-            shape other than the above.
+        TypeError: if an argument is not of its kind.
+        ValueError: if one is out of its range, or `labels` have a dtype or shape other
+            than the above.
 
     Example:
     ```python
@@ -85,23 +88,11 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         beta_initializer: Any = "zeros",
         **kwargs: Any,
     ):
-        if (
-            not isinstance(num_classes, int)
-            or isinstance(num_classes, bool)
-            or num_classes < 1
-        ):
-            raise ValueError(
-                "`num_classes` must be an integer of 1 or more. "
-                f"Received: num_classes={num_classes!r}"
-            )
-        if not 0 <= momentum <= 1:
-            raise ValueError(
-                f"`momentum` must lie in [0, 1]. Received: momentum={momentum!r}"
-            )
-        if not epsilon >= 0:
-            raise ValueError(
-                f"`epsilon` must not be negative. Received: epsilon={epsilon!r}"
-            )
+        num_classes = values.integer("num_classes", num_classes)
+        axis = values.integer("axis", axis, minimum=None)
+        momentum = values.number("momentum", momentum, minimum=0, maximum=1)
+        epsilon = values.number("epsilon", epsilon, minimum=0)
+        synchronized = values.boolean("synchronized", synchronized)
         # Without autocast: a mixed policy would round the weights of an interpolation,
         # and γ and β, to half precision.
         super().__init__(autocast=False, **kwargs)

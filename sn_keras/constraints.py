@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from sn_keras import values
+
 
 @keras.saving.register_keras_serializable(package="sn_keras")
 class WeightClip(keras.constraints.Constraint):
@@ -19,7 +21,8 @@ class WeightClip(keras.constraints.Constraint):
         c: the bound, positive. Defaults to 0.01.
 
     Raises:
-        ValueError: if `c` is not a positive number.
+        TypeError: if `c` is no number.
+        ValueError: if it is not positive.
 
     Example:
     ```python
@@ -31,9 +34,7 @@ class WeightClip(keras.constraints.Constraint):
     """
 
     def __init__(self, c: float = 0.01):
-        if isinstance(c, bool) or not isinstance(c, (int, float)) or not c > 0:
-            raise ValueError(f"`c` must be a positive number. Received: c={c!r}")
-        self.c = c
+        self.c = values.number("c", c, above=0)
 
     def __call__(self, w: Any) -> Any:
         return ops.clip(w, -self.c, self.c)

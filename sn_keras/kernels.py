@@ -1,42 +1,18 @@
-"""Which variables of a layer are kernels, and the matrix that each one is.
-
-| layer | kernel | shape in Keras | `d_out × d_in` |
-|---|---|---|---|
-| Dense | `kernel` | (in, out) | out × in |
-| Conv1D, 2D, 3D | `kernel` | (…, in / groups, out) | out × (… · in / groups) |
-| Conv*Transpose | `kernel` | (…, **out**, in) | out × (… · in) |
-| DepthwiseConv1D, 2D | `kernel` | (…, in, multiplier) | (in · multiplier) × … |
-| SeparableConv1D, 2D | `depthwise_kernel` | (…, in, multiplier) | as DepthwiseConv |
-| | `pointwise_kernel` | (1, …, in · multiplier, out) | out × (in · multiplier) |
-| EinsumDense | `kernel` | as the equation says | kept axes × summed axes |
-| Embedding | `embeddings` | (tokens, out) | out × tokens |
-| SimpleRNN, GRU, LSTM | `kernel` | (in, gates · units) | (gates · units) × in |
-| | `recurrent_kernel` | (units, gates · units) | (gates · units) × units |
-| ConvLSTM1D, 2D, 3D | both | as a convolution's | as a convolution's |
-| MultiHeadAttention, GroupedQueryAttention | each projection | as EinsumDense | |
-
-A convolution's matrix is the one of the paper (every filter is a row). Its
-spectral norm is not the norm of the convolution as an operator on images; the two
-differ by a bounded factor (Miyato et al. 2018, footnote 3). Composite layers
-(Bidirectional, TimeDistributed, a Sequential) have the kernels of what is inside.
-A layer of another class has the kernels that `register_kernels` names, or else
-those among `kernel`, `recurrent_kernel`, `depthwise_kernel`, `pointwise_kernel`
-and `embeddings` that it has, with the output on the last axis.
-"""
+"""The kernels of a layer, each seen as a matrix: see `sn_keras.kernel_registry`."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-OutputAxes = tuple[int, ...] | Callable[[keras.layers.Layer], tuple[int, ...]]
+from sn_keras import values
+from sn_keras.kernel_registry import kernel_attributes
 
-_LAST: tuple[int, ...] = (-1,)
 # Names that Keras' layers give to trainable weights that are no kernels although
 # some have two axes or more (the bias of EinsumDense and of GRU, PReLU's alpha, the
 # scale of a LayerNormalization over several axes).
@@ -54,12 +30,16 @@ class Kernel:
             others make up `d_in`.
         dtype: the dtype that the variable is stored in. (The variable's own `dtype`
             says what a surrounding autocast scope casts it to.)
+        owner: the layer whose attribute it is.
+        attribute: the attribute's name, such as `kernel`.
     """
 
     name: str
     variable: keras.Variable
     output_axes: tuple[int, ...]
     dtype: str
+    owner: keras.layers.Layer | None = None
+    attribute: str = "kernel"
 
     @property
     def state_dtype(self) -> str:
@@ -111,83 +91,9 @@ class Kernel:
         return (*inputs, *self.output_axes)
 
 
-def _einsum_output_axes(layer: keras.layers.Layer) -> tuple[int, ...]:
-    operands, output = layer.equation.replace(" ", "").split("->")
-    kernel_labels = operands.split(",")[1].replace("...", "")
-    return tuple(i for i, label in enumerate(kernel_labels) if label in output)
-
-
-_REGISTRY: dict[type, dict[str, OutputAxes]] = {
-    keras.layers.Conv1DTranspose: {"kernel": (-2,)},
-    keras.layers.Conv2DTranspose: {"kernel": (-2,)},
-    keras.layers.Conv3DTranspose: {"kernel": (-2,)},
-    keras.layers.DepthwiseConv1D: {"kernel": (-2, -1)},
-    keras.layers.DepthwiseConv2D: {"kernel": (-2, -1)},
-    keras.layers.SeparableConv1D: {
-        "depthwise_kernel": (-2, -1),
-        "pointwise_kernel": _LAST,
-    },
-    keras.layers.SeparableConv2D: {
-        "depthwise_kernel": (-2, -1),
-        "pointwise_kernel": _LAST,
-    },
-    keras.layers.EinsumDense: {"kernel": _einsum_output_axes},
-}
-if hasattr(keras.layers, "ReversibleEmbedding"):  # since Keras 3.13
-    _REGISTRY[keras.layers.ReversibleEmbedding] = {
-        "embeddings": _LAST,
-        "reverse_embeddings": _LAST,
-    }
-
-_DEFAULT: dict[str, OutputAxes] = {
-    name: _LAST
-    for name in (
-        "kernel",
-        "recurrent_kernel",
-        "depthwise_kernel",
-        "pointwise_kernel",
-        "embeddings",
-    )
-}
-
-
-def register_kernels(
-    layer_class: type[keras.layers.Layer], **output_axes: Sequence[int]
-) -> None:
-    """Names the kernels of a layer class of your own.
-
-    Args:
-        layer_class: a subclass of `keras.layers.Layer`; its subclasses follow.
-        **output_axes: for each attribute that holds a kernel, the axes that count
-            as output (`d_out`); negative axes count from the end.
-
-    Raises:
-        TypeError: if `layer_class` is no layer class.
-        ValueError: if no attribute is named.
-
-    Example:
-    ```python
-    class Bilinear(keras.layers.Layer):
-        def build(self, input_shape):
-            self.weight = self.add_weight(shape=(input_shape[-1], 4, 4))
-
-    register_kernels(Bilinear, weight=(1, 2))
-    ```
-    """
-    if not (isinstance(layer_class, type) and issubclass(layer_class, keras.Layer)):
-        raise TypeError(
-            "`layer_class` must be a subclass of `keras.layers.Layer`. "
-            f"Received: layer_class={layer_class!r}"
-        )
-    if not output_axes:
-        raise ValueError(
-            "`output_axes` must name one attribute or more, as in "
-            "`register_kernels(MyLayer, weight=(-1,))`. Received none."
-        )
-    _REGISTRY[layer_class] = {k: tuple(axes) for k, axes in output_axes.items()}
-
-
-def find_kernels(layer: keras.layers.Layer) -> list[Kernel]:
+def find_kernels(
+    layer: keras.layers.Layer, names: Sequence[str] | None = None
+) -> list[Kernel]:
     """Returns the kernels of a built layer and of all layers inside it.
 
     They are looked up anew at each call because enabling LoRA or quantising
@@ -195,20 +101,22 @@ def find_kernels(layer: keras.layers.Layer) -> list[Kernel]:
 
     Args:
         layer: a built layer.
+        names: those that are wanted, by name, by its end (`kernel`) or beginning
+            (`query`); all if None.
 
     Returns:
         A list with one `Kernel` or more, each variable once.
 
     Raises:
-        ValueError: if there is no kernel, or one without entries; if there is a
-            trainable weight that looks
+        ValueError: if there is no kernel, or one without entries; if none has one of
+            the names; if all are wanted and there is a trainable weight that looks
             like one but is not known as one; if a layer is quantised, has LoRA
             enabled or is rematerialised.
     """
     kernels: list[Kernel] = []
     for owner in layer._flatten_layers():
         check_supported(owner)
-        for attribute, axes in _kernel_attributes(owner).items():
+        for attribute, axes in kernel_attributes(owner).items():
             variable = getattr(owner, attribute, None)
             if not isinstance(variable, keras.Variable) or len(variable.shape) < 2:
                 continue
@@ -224,7 +132,8 @@ def find_kernels(layer: keras.layers.Layer) -> list[Kernel]:
             axes = axes(owner) if callable(axes) else axes
             axes = tuple(sorted(axis % rank for axis in axes))
             name = _unique(_relative_name(variable, layer), kernels)
-            kernels.append(Kernel(name, variable, axes, owner.variable_dtype))
+            dtype = owner.variable_dtype
+            kernels.append(Kernel(name, variable, axes, dtype, owner, attribute))
     if not kernels:
         raise ValueError(
             f"`layer` has no kernel to normalize. Received: layer={layer!r} of class "
@@ -232,6 +141,8 @@ def find_kernels(layer: keras.layers.Layer) -> list[Kernel]:
             f"{[(w.name, tuple(w.shape)) for w in layer.weights]}. If one of these "
             "is its kernel, name it with `sn_keras.register_kernels`."
         )
+    if names is not None:
+        return _selected(kernels, names)
     _refuse_unknown(layer, kernels)
     return kernels
 
@@ -257,13 +168,6 @@ def check_supported(owner: keras.layers.Layer) -> None:
     )
 
 
-def _kernel_attributes(owner: keras.layers.Layer) -> dict[str, OutputAxes]:
-    for parent in type(owner).__mro__:
-        if parent in _REGISTRY:
-            return _REGISTRY[parent]
-    return _DEFAULT
-
-
 def _relative_name(variable: keras.Variable, layer: keras.layers.Layer) -> str:
     _, found, rest = f"/{variable.path}".rpartition(f"/{layer.name}/")
     return rest if found else variable.path
@@ -274,6 +178,17 @@ def _unique(name: str, kernels: list[Kernel]) -> str:
     names = {kernel.name for kernel in kernels}
     numbered = (f"{name}_{i}" for i in range(1, len(kernels) + 1))
     return next(n for n in (name, *numbered) if n not in names)
+
+
+def _selected(kernels: list[Kernel], names: Sequence[str]) -> list[Kernel]:
+    def has(kernel: Kernel, name: str) -> bool:
+        return f"/{name}/" in f"/{kernel.name}/"
+
+    for name in names:
+        if not any(has(kernel, name) for kernel in kernels):
+            known = [kernel.name for kernel in kernels]
+            raise ValueError(values.message("kernels", f"among {known}", name))
+    return [kernel for kernel in kernels if any(has(kernel, name) for name in names)]
 
 
 def _refuse_unknown(layer: keras.layers.Layer, kernels: list[Kernel]) -> None:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from sn_keras import values
 from sn_keras.kernels import Kernel
 from sn_keras.reparameterization import Reparameterization
 
@@ -24,23 +25,28 @@ class NormDivision(Reparameterization):
         gamma: whether to multiply by a trainable `γ` of the norm's shape, which
             starts as the norm, so that the layer starts as the plain one
             (Miyato et al. 2018, appendix E).
-        **kwargs: `name`, `trainable`.
+        **kwargs: `kernels`, `name`, `trainable`, `dtype`.
     """
 
     def __init__(self, layer: keras.layers.Layer, gamma: bool = False, **kwargs: Any):
-        if not isinstance(gamma, bool):
-            raise TypeError(f"`gamma` must be a boolean. Received: gamma={gamma!r}")
+        gamma = values.boolean("gamma", gamma)
         super().__init__(layer, **kwargs)
         self.gamma = gamma
         self._gammas: list[keras.Variable] = []
 
-    def norm(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
+    def kernel_norm(
+        self, index: int, kernel: Kernel, value: Any, training: bool
+    ) -> Any:
         """Returns the norm to divide by, a scalar or shape `(d_out,)`."""
         raise NotImplementedError
 
-    def initial_gamma(self, kernel: Kernel, value: Any) -> Any:
-        """Returns the exact norm, from which `γ` starts."""
-        raise NotImplementedError
+    def scale(self, norm: Any) -> Any:
+        """Returns what a kernel of that norm is multiplied by."""
+        return reciprocal(norm)
+
+    def initial_gamma(self, norm: Any) -> Any:
+        """Returns what `γ` starts as: one over the scale."""
+        return norm
 
     def gamma_shape(self, kernel: Kernel) -> tuple[int, ...]:
         """Shape of the norm and so of `γ`."""
@@ -49,23 +55,24 @@ class NormDivision(Reparameterization):
     def build_kernel(self, kernel: Kernel, prefix: str) -> None:
         if not self.gamma:
             return
+        index = len(self._gammas)
 
         def initial(shape: Any, dtype: Any = None) -> Any:
-            return self.initial_gamma(kernel, ops.cast(kernel.variable, dtype))
+            value = ops.cast(kernel.variable, dtype)
+            norm = self.kernel_norm(index, kernel, value, training=False)
+            return self.initial_gamma(norm)
 
-        self._gammas.append(
-            self.add_weight(
-                shape=self.gamma_shape(kernel),
-                initializer=initial,
-                name=f"{prefix}gamma",
-                dtype=kernel.state_dtype,
-                autocast=False,
-            )
+        gamma = self.add_state(
+            f"{prefix}gamma",
+            shape=self.gamma_shape(kernel),
+            initializer=initial,
+            dtype=kernel.state_dtype,
         )
+        self._gammas.append(gamma)
 
     def transform(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
-        norm = self.norm(index, kernel, value, training)
-        scale = _reciprocal(norm, float(np.finfo(kernel.state_dtype).tiny))
+        norm = self.kernel_norm(index, kernel, value, training)
+        scale = self.scale(norm)
         if self.gamma:
             scale = scale * ops.cast(self._gammas[index], kernel.state_dtype)
         if len(norm.shape) == 0:
@@ -76,8 +83,9 @@ class NormDivision(Reparameterization):
         return {**super().get_config(), "gamma": self.gamma}
 
 
-def _reciprocal(norm: Any, tiny: float) -> Any:
-    """Returns `1 / norm`, or 1 where `norm` is closer to zero than `tiny`."""
+def reciprocal(norm: Any) -> Any:
+    """Returns `1 / norm`, or 1 where `norm` is too close to zero to have one."""
+    tiny = float(np.finfo(keras.backend.standardize_dtype(norm.dtype)).tiny)
     is_zero = ops.less(ops.abs(norm), tiny)
     norm = ops.where(is_zero, ops.ones_like(norm), norm)
     # The derivative of a plain `1 / norm` holds `1 / norm²`, which leaves the range

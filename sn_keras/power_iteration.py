@@ -1,17 +1,44 @@
 """The power iteration of spectral normalization, as pure functions of tensors.
 
-A kernel `W` is a `d_out × d_in` matrix. Keras stores its transpose (the output
-channels are the last axis of nearly every kernel), so these functions take
-`matrix_t = Wᵀ` with shape `(d_in, d_out)` and spare a transposition.
+It needs of a linear map `W` no more than `v ↦ Wv` and its adjoint `u ↦ Wᵀu`. For a
+kernel seen as a `d_out × d_in` matrix these are the two products with it. Keras stores
+the transpose (the output channels are the last axis of nearly every kernel), so the
+`Matrix` here takes `Wᵀ` with shape `(d_in, d_out)` and spares a transposition.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from keras import ops
 
 Tensor = Any
+
+
+class LinearMap(Protocol):
+    """A map that is linear in the vector and in the weight."""
+
+    def apply(self, weight: Tensor, v: Tensor) -> Tensor:
+        """Returns `Wv`."""
+
+    def adjoint(self, weight: Tensor, u: Tensor) -> Tensor:
+        """Returns `Wᵀu`."""
+
+
+class Matrix:
+    """A matrix as a linear map; `weight` is `Wᵀ`, shape `(d_in, d_out)`."""
+
+    def apply(self, weight: Tensor, v: Tensor) -> Tensor:
+        """Returns `Wv`, shape `(d_out,)`, of `v` of shape `(d_in,)`."""
+        # By the operator: on torch, `ops.matmul` makes float32 of float64.
+        return ops.squeeze(ops.expand_dims(v, 0) @ weight, axis=0)
+
+    def adjoint(self, weight: Tensor, u: Tensor) -> Tensor:
+        """Returns `Wᵀu`, shape `(d_in,)`, of `u` of shape `(d_out,)`."""
+        return ops.squeeze(weight @ ops.expand_dims(u, 1), axis=1)
+
+
+MATRIX = Matrix()
 
 
 def unit(x: Tensor, otherwise: Tensor) -> Tensor:
@@ -24,11 +51,11 @@ def unit(x: Tensor, otherwise: Tensor) -> Tensor:
     of a larger one to zero).
 
     Args:
-        x: vector of any length.
-        otherwise: vector of the same length, returned if `x` is all zeros.
+        x: tensor of any shape.
+        otherwise: tensor of the same shape, returned if `x` is all zeros.
 
     Returns:
-        A vector of norm 1 and of the dtype of `x`.
+        A tensor of Euclidean norm 1 and of the dtype of `x`.
     """
     largest = ops.max(ops.abs(x))
     is_zero = ops.equal(largest, 0)
@@ -39,48 +66,38 @@ def unit(x: Tensor, otherwise: Tensor) -> Tensor:
 
 
 def iterate(
-    matrix_t: Tensor, u: Tensor, v: Tensor, iterations: int
+    weight: Tensor,
+    u: Tensor,
+    v: Tensor,
+    iterations: int,
+    linear_map: LinearMap = MATRIX,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Runs power iterations and returns the spectral norm that they estimate.
 
-    Each iteration is `v ← Wᵀu / ‖Wᵀu‖`, `u ← Wv / ‖Wv‖`; then `σ = uᵀWv`. No
-    gradient flows through `u` and `v`; the gradient of `σ` is `∂σ/∂W = u vᵀ`
-    (Miyato et al. 2018, algorithm 1 and equation 12).
+    Each iteration is `v ← Wᵀu / ‖Wᵀu‖`, `u ← Wv / ‖Wv‖`; then `σ = ⟨u, Wv⟩`. No
+    gradient flows through `u` and `v`; the gradient of `σ` is that of `⟨u, Wv⟩` with
+    both fixed, `∂σ/∂W = u vᵀ` for a matrix (Miyato et al. 2018, algorithm 1 and
+    equation 12).
 
     Args:
-        matrix_t: the transposed kernel `Wᵀ`, shape `(d_in, d_out)`.
-        u: left singular vector so far, shape `(d_out,)`.
-        v: right singular vector so far, shape `(d_in,)`.
+        weight: what `linear_map` takes as its weight: for a matrix `Wᵀ`, shape
+            `(d_in, d_out)`.
+        u: left singular vector so far, of the shape of `Wv`: `(d_out,)`.
+        v: right singular vector so far, of the shape of `Wᵀu`: `(d_in,)`.
         iterations: how many iterations; 0 keeps `u` and `v` and only reads `σ`.
+        linear_map: how `weight` acts. Defaults to a matrix.
 
     Returns:
-        `(u, v, sigma)`, with `sigma` a scalar that carries the gradient to
-        `matrix_t`.
+        `(u, v, sigma)`, with `sigma` a scalar that carries the gradient to `weight`.
     """
-    constant = ops.stop_gradient(matrix_t)
+    constant = ops.stop_gradient(weight)
     for remaining in reversed(range(iterations)):
-        v = unit(matvec(constant, u), otherwise=v)
+        v = unit(linear_map.adjoint(constant, u), otherwise=v)
         if remaining:
-            u = unit(_vecmat(v, constant), otherwise=u)
+            u = unit(linear_map.apply(constant, v), otherwise=u)
     # Wv serves the last update of u and σ alike: the third matrix-vector
     # product of algorithm 1 would read the whole kernel once more.
-    image = _vecmat(v, matrix_t)
+    image = linear_map.apply(weight, v)
     if iterations:
         u = unit(ops.stop_gradient(image), otherwise=u)
     return u, v, ops.sum(u * image)
-
-
-def matvec(matrix_t: Tensor, u: Tensor) -> Tensor:
-    """Returns `Wᵀu`, shape `(d_in,)`.
-
-    Args:
-        matrix_t: `Wᵀ`, shape `(d_in, d_out)`.
-        u: shape `(d_out,)`.
-    """
-    # By the operator: on torch, `ops.matmul` makes float32 of float64.
-    return ops.squeeze(matrix_t @ ops.expand_dims(u, 1), axis=1)
-
-
-def _vecmat(v: Tensor, matrix_t: Tensor) -> Tensor:
-    """`Wv`, shape `(d_out,)`."""
-    return ops.squeeze(ops.expand_dims(v, 0) @ matrix_t, axis=0)

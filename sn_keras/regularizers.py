@@ -1,9 +1,9 @@
 """Regularizers of a kernel's singular values: towards 1, or the largest towards 0.
 
-Both see a kernel as the `d_out × d_in` matrix of `sn_keras.kernels`. A regularizer is
-given the tensor alone, so the axes that count as output are an argument: the last one
-is right for every kernel but transposed convolutions' (-2) and depthwise ones'
-((-2, -1)).
+Both see a kernel as the `d_out × d_in` matrix of `sn_keras.kernel_registry`. A
+regularizer is given the tensor alone, so the axes that count as output are an argument:
+the last one is right for every kernel but transposed convolutions' (-2) and depthwise
+ones' ((-2, -1)).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from sn_keras import values
 from sn_keras.power_iteration import unit
 
 # How often the Gram matrix is squared. After k squarings the singular vector is off by
@@ -26,27 +27,12 @@ class _MatrixRegularizer(keras.regularizers.Regularizer):
     """A coefficient times a penalty on the kernel's matrix."""
 
     def __init__(self, coefficient: float, output_axes: int | Sequence[int]):
-        if (
-            isinstance(coefficient, bool)
-            or not isinstance(coefficient, (int, float))
-            or not 0 <= coefficient < math.inf
-        ):
-            raise ValueError(
-                "`coefficient` must be a finite number that is not negative. "
-                f"Received: coefficient={coefficient!r}"
-            )
-        axes = (output_axes,) if isinstance(output_axes, int) else output_axes
-        if (
-            not isinstance(axes, (tuple, list))
-            or not axes
-            or not all(isinstance(axis, int) for axis in axes)
-        ):
-            raise ValueError(
-                "`output_axes` must be an integer or a sequence of integers. "
-                f"Received: output_axes={output_axes!r}"
-            )
-        self.coefficient = coefficient
-        self.output_axes = output_axes if isinstance(output_axes, int) else list(axes)
+        self.coefficient = values.number("coefficient", coefficient, minimum=0)
+        self.output_axes: int | list[int]
+        if isinstance(output_axes, Sequence):
+            self.output_axes = values.integers("output_axes", output_axes)
+        else:
+            self.output_axes = values.integer("output_axes", output_axes, minimum=None)
 
     def __call__(self, x: Any) -> Any:
         x = ops.convert_to_tensor(x)
@@ -109,7 +95,8 @@ class OrthonormalRegularizer(_MatrixRegularizer):
         output_axes: the axes of the kernel that make up `d_out`. Defaults to -1.
 
     Raises:
-        ValueError: if an argument is out of its range, or the weight's rank is below 2.
+        TypeError: if an argument is not of its kind.
+        ValueError: if one is out of its range, or the weight's rank is below 2.
 
     Example:
     ```python
@@ -155,7 +142,8 @@ class SpectralNormRegularizer(_MatrixRegularizer):
         output_axes: the axes of the kernel that make up `d_out`. Defaults to -1.
 
     Raises:
-        ValueError: if an argument is out of its range, or the weight's rank is below 2.
+        TypeError: if an argument is not of its kind.
+        ValueError: if one is out of its range, or the weight's rank is below 2.
 
     Example:
     ```python

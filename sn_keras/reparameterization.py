@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from sn_keras import values
 from sn_keras.kernels import Kernel, check_supported, find_kernels
 from sn_keras.substitution import Substitution
+from sn_keras.wrapping import default_name, give_dtype, with_training
 
 # Set while `fold` rebuilds a model: see `Reparameterization.__new__`. A context
 # variable, so that another thread that builds a model meanwhile is not touched.
@@ -50,13 +51,14 @@ class Reparameterization(keras.layers.Wrapper):
 
     The arithmetic on the kernel is done in float32 (float64 if the kernel is
     float64), also under a mixed policy; the wrapped layer keeps its own dtype policy
-    and casts `f(kernel)` as it would have cast the kernel. The wrapper itself has no
-    dtype: give `dtype` to the layer inside.
+    and casts `f(kernel)` as it would have cast the kernel.
 
     Args:
         layer: the `keras.layers.Layer` to wrap, built or not.
-        **kwargs: `name`, `trainable`; `dtype` is accepted where it says what the
-            wrapped layer's policy already is.
+        kernels: names of the layer's kernels that are replaced, or of layers inside
+            it: for a recurrent layer `["recurrent_kernel"]`, for attention
+            `["query", "key"]`. Defaults to None, all of them.
+        **kwargs: `name`, `trainable`, and `dtype`, which becomes the wrapped layer's.
 
     Raises:
         TypeError: if `layer` is no layer.
@@ -70,12 +72,18 @@ class Reparameterization(keras.layers.Wrapper):
         # it here reaches wrappers that a subclassed model creates in its own
         # constructor, which no rewriting of the config would find.
         if _unwrapping.get() and isinstance(layer, keras.layers.Layer):
+            give_dtype(kwargs.get("dtype"), layer)
             if kwargs.get("name") is not None:
                 layer.name = kwargs["name"]
             return layer
         return super().__new__(cls, layer, *args, **kwargs)
 
-    def __init__(self, layer: keras.layers.Layer, **kwargs: Any):
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        kernels: Sequence[str] | None = None,
+        **kwargs: Any,
+    ):
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(
                 "`layer` must be a `keras.layers.Layer` instance. "
@@ -88,18 +96,22 @@ class Reparameterization(keras.layers.Wrapper):
                 f"`{type(self).__name__}(Bidirectional(layer))` instead: both "
                 "directions are normalized, each by itself."
             )
-        _check_dtype(kwargs.pop("dtype", None), layer)
+        give_dtype(kwargs.pop("dtype", None), layer)
+        if kwargs.get("name") is None:
+            # `model.summary()` shows a layer's name and class: say what is inside.
+            kwargs["name"] = default_name(type(self), layer)
         # The variables' dtype as policy and no autocast: only then does Keras open
         # no autocast scope around `call`, and the kernel is read unrounded.
         super().__init__(layer, dtype=layer.variable_dtype, **kwargs)
         self.autocast = False
+        self.kernels = None if kernels is None else values.names("kernels", kernels)
         check_supported(self)
         check_supported(layer)
         self.supports_masking = layer.supports_masking
         # Keras binds the arguments of a call to this signature: by that of `call`
         # below, it would take all keyword arguments for one nested argument, in which
         # tensors (`value`) and others (`return_attention_scores`) may not be mixed.
-        self._call_signature = _with_training(layer._call_signature)
+        self._call_signature = with_training(layer._call_signature)
         self._call_has_mask_arg = "mask" in self._call_signature.parameters
         self._build_layer: Callable[[], Any] | None = None
 
@@ -112,6 +124,13 @@ class Reparameterization(keras.layers.Wrapper):
             kernel: the kernel.
             prefix: put it before the names of the weights, which are unique then.
         """
+
+    def add_state(self, name: str, **options: Any) -> keras.Variable:
+        """Creates a weight of the wrapper itself; arguments as `add_weight`'s."""
+        variable = self.add_weight(name=name, autocast=False, **options)
+        # An attribute of its own: `tf.train.Checkpoint` follows no list of Keras'.
+        setattr(self, f"state_{name}", variable)
+        return variable
 
     def transform(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
         """Returns `f(value)`, a tensor of the kernel's shape.
@@ -141,6 +160,26 @@ class Reparameterization(keras.layers.Wrapper):
             lambda i, kernel, value: self.transform(i, kernel, value, training=False)
         )
 
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} name={self.name}, layer={self.layer!r}, "
+            f"built={self.built}>"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is not found; on torch also for layers and variables.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            missing = f"A {type(self).__name__} has no attribute {name!r}."
+            if name == "layer" or name.startswith("_") or not hasattr(self.layer, name):
+                raise AttributeError(missing) from None
+            # Not passed on: as `kernel`, is it the trainable one that is wanted?
+            raise AttributeError(
+                f"{missing} The layer inside has: `layer.layer.{name}`. The kernel "
+                "that runs is `layer.normalized_kernel()`."
+            ) from None
+
     # What Keras calls.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -165,7 +204,7 @@ class Reparameterization(keras.layers.Wrapper):
             else:
                 self.layer.build(input_shape)
                 self.layer.built = True
-        kernels = find_kernels(self.layer)
+        kernels = find_kernels(self.layer, self.kernels)
         for kernel in kernels:
             several = len(kernels) > 1
             prefix = kernel.name.replace("/", "_") + "_" if several else ""
@@ -231,24 +270,24 @@ class Reparameterization(keras.layers.Wrapper):
                 f"The layer {self.name!r} is not built yet. Call it on data or "
                 "`build(input_shape)` first."
             )
-        for index, kernel in enumerate(find_kernels(self.layer)):
+        for index, kernel in enumerate(find_kernels(self.layer, self.kernels)):
             yield index, kernel, ops.cast(kernel.variable, kernel.state_dtype)
 
     def _per_kernel(self, function: Callable[[int, Kernel, Any], Any]) -> Any:
         results = {k.name: function(i, k, value) for i, k, value in self._values()}
         return next(iter(results.values())) if len(results) == 1 else results
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        # It is in the config of the layer inside.
+        del config["dtype"]
+        return {**config, "kernels": self.kernels}
 
-def _with_training(signature: inspect.Signature) -> inspect.Signature:
-    parameters = list(signature.parameters.values())
-    if "training" in signature.parameters:
-        return signature
-    last = parameters[-1:] if parameters[-1].kind is parameters[-1].VAR_KEYWORD else []
-    training = inspect.Parameter(
-        "training", inspect.Parameter.KEYWORD_ONLY, default=None
-    )
-    parameters = [*parameters[: len(parameters) - len(last)], training, *last]
-    return signature.replace(parameters=parameters)
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        # Older files have one, which says less than the policy of the layer inside.
+        config = {k: value for k, value in config.items() if k != "dtype"}
+        return super().from_config(config, custom_objects)
 
 
 def _spec(x: Any) -> Any:
@@ -256,15 +295,3 @@ def _spec(x: Any) -> Any:
         dtype = keras.backend.standardize_dtype(x.dtype)
         return keras.KerasTensor(tuple(x.shape), dtype)
     return x
-
-
-def _check_dtype(dtype: Any, layer: keras.layers.Layer) -> None:
-    if dtype is None:
-        return
-    name = keras.dtype_policies.get(dtype).name
-    if name not in (layer.dtype_policy.name, layer.variable_dtype):
-        raise ValueError(
-            "`dtype` is the wrapped layer's to choose: give it to `layer`, as in "
-            f"`{type(layer).__name__}(…, dtype={name!r})`. Received: dtype={name!r} "
-            f"around a layer of dtype policy {layer.dtype_policy.name!r}"
-        )

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from sn_keras.kernels import Kernel
-from sn_keras.norm_division import NormDivision
-from sn_keras.power_iteration import iterate, matvec, unit
-
-# Iterations that the start vector gets when the layer is built. The paper starts
-# from a random vector, which reads a σ that is 20 % to 60 % too small until some
-# training calls have passed; a layer that is only ever run in inference (a wrapped
-# pretrained one) would keep that error for good.
-_INITIAL_ITERATIONS = 15
+from sn_keras import values
+from sn_keras.norm_division import reciprocal
+from sn_keras.power_iterated import PowerIterated
 
 
 @keras.saving.register_keras_serializable(package="sn_keras")
-class SpectralNormalization(NormDivision):
+class SpectralNormalization(PowerIterated):
     """Runs a layer with its kernel divided by the kernel's spectral norm.
 
     `W_SN = W / σ(W)`, with `σ(W)` the largest singular value of the kernel seen as a
-    `d_out × d_in` matrix (see `sn_keras.kernels` for the matrix of each kind of
+    `d_out × d_in` matrix (see `sn_keras.kernel_registry` for the matrix of each kind of
     layer). `σ` is estimated by the power method: a training call runs
     `v ← Wᵀu / ‖Wᵀu‖`, `u ← Wv / ‖Wv‖` and keeps both vectors for the next call, then
     `σ = uᵀWv`. `u` and `v` are constants for the gradient, which flows through `W`
     in the numerator and in `σ`: with `G = ∂L/∂W_SN`,
 
     `∂L/∂W = (G − ⟨G, W_SN⟩ u vᵀ) / σ`.
+
+    With `norm_multiplier=c` the kernel runs with the norm `c`: `W_SN = c · W / σ(W)`,
+    with the gradient `(c · G − ⟨G, W_SN⟩ u vᵀ) / σ`. With `only_above=True` it runs
+    with at most that, `W_SN = W · min(1, c / σ(W))`: a kernel whose norm is below `c`
+    is left alone and has the gradient `G`, while the power iteration goes on. (The
+    TensorFlow Model Garden's `norm_multiplier` is this one with `only_above=True`.)
+
+    With `norm="operator"` a convolution is divided by the norm that it has as a map of
+    images, `σ = max ‖W ∗ v‖ / ‖v‖`. The iteration is `v ← W ∗ᵀ u / ‖W ∗ᵀ u‖`,
+    `u ← W ∗ v / ‖W ∗ v‖`, with `∗` the layer's convolution without its bias, `∗ᵀ` its
+    adjoint and `u`, `v` images. The gradient flows through `σ = ⟨u, W ∗ v⟩`. Both parts
+    of a separable convolution are normalized, each by itself.
 
     The kernel itself is never written by a forward pass: it is the trainable
     parameter, and what optimizers, regularizers, constraints and weight averages
@@ -48,21 +55,40 @@ class SpectralNormalization(NormDivision):
         power_iterations: iterations per training call, 1 or more. Defaults to 1, as
             in the paper.
         gamma: whether to multiply by a trainable scalar: the kernel is then
-            `γ · W / σ(W)`. `γ` starts as the exact `σ(W)` and `u` as its singular
-            vector, so that the layer starts as the plain one (appendix E).
+            `γ · W_SN`. `γ` starts as the exact `σ(W)` (over `norm_multiplier`) and `u`
+            as its singular vector, so that the layer starts as the plain one
+            (appendix E).
         seed: integer or None, seed of the random start vectors.
-        **kwargs: `name` and `trainable`. (`dtype` belongs to the wrapped layer.)
+        norm_multiplier: the norm `c` that the kernel runs with, above 0. Defaults to
+            1.0.
+        only_above: whether kernels of a norm below `norm_multiplier` are left alone.
+            Defaults to False.
+        norm: "kernel" for the norm of the kernel's matrix, as in the paper, or
+            "operator" for the convolution's own: that of the linear map from the
+            layer's input to its output, which depends on strides, padding and the
+            size of the input. Dense layers and Embedding have the same of both;
+            recurrent and attention layers have no "operator". Defaults to "kernel".
+        input_size: for "operator", the size that the norm is taken at: an integer, or
+            one a spatial axis. Defaults to None, that which the layer is built for
+            and is then called on.
+        kernels: names of the kernels that are normalized, or of layers inside the
+            layer that hold them: `["recurrent_kernel"]` of a recurrent layer,
+            `["query", "key"]` of attention. Defaults to None, all of them.
+        **kwargs: `name`, `trainable`, and `dtype`, which becomes the wrapped layer's.
 
     State (a pair a kernel, not trainable, float32, or float64 for a float64 kernel):
-        u: left singular vector, shape `(d_out,)`.
-        v: right singular vector, shape `(d_in,)`.
+        u: left singular vector, shape `(d_out,)`; of a convolution as an operator an
+            image of its output, `(1, *size, channels)`.
+        v: right singular vector, shape `(d_in,)`, or an image of its input.
         gamma: with `gamma=True`, the multiplier, a scalar, trainable.
 
     Raises:
-        TypeError: if `layer` is not a layer or `gamma` not a boolean.
-        ValueError: if `layer` has no kernel, is quantised, has LoRA enabled or was
-            created in a `keras.RematScope`; if `power_iterations` is not a positive
-            integer.
+        TypeError: if `layer` is no layer, or another argument not of its kind.
+        ValueError: if `layer` has no kernel, or none of the names in `kernels`; if it
+            is quantised, has LoRA enabled, was created in a `keras.RematScope`, or is
+            or holds a `SpectralNormalization`; if an argument is out of its range. In
+            a call with `training=True` inside of `keras.remat`, or in a loop of JAX's:
+            `u` and `v` can't be kept there.
 
     Example:
     ```python
@@ -70,6 +96,12 @@ class SpectralNormalization(NormDivision):
     features = layer(images, training=True)
     layer.sigma()              # the spectral norm that was divided by
     layer.normalized_kernel()  # shape (3, 3, channels, 64)
+
+    at_most = SpectralNormalization(
+        keras.layers.Dense(10), norm_multiplier=0.9, only_above=True
+    )
+    of_the_map = SpectralNormalization(keras.layers.Conv2D(64, 3), norm="operator")
+    of_the_map(images)  # its `sigma()` is the norm for images of this size
     ```
 
     Source: Miyato et al., "Spectral Normalization for Generative Adversarial
@@ -85,130 +117,54 @@ class SpectralNormalization(NormDivision):
         power_iterations: int = 1,
         gamma: bool = False,
         seed: int | None = None,
+        norm_multiplier: float = 1.0,
+        only_above: bool = False,
+        norm: str = "kernel",
+        input_size: int | Sequence[int] | None = None,
         **kwargs: Any,
     ):
-        _check_iterations(power_iterations)
-        super().__init__(layer, gamma=gamma, **kwargs)
-        self.power_iterations = power_iterations
-        self.seed = seed
-        self._start = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
-        self._u: list[keras.Variable] = []
-        self._v: list[keras.Variable] = []
-
-    def build_kernel(self, kernel: Kernel, prefix: str) -> None:
-        def initial_u(shape: Any, dtype: Any = None) -> Any:
-            matrix_t = kernel.matrix_t(ops.cast(kernel.variable, dtype))
-            if self.gamma:
-                return _largest_singular(matrix_t)[0]
-            u = self._start(shape, dtype=dtype)
-            u = unit(u, otherwise=u)
-            v = ops.zeros((kernel.d_in,), dtype=dtype)
-            return iterate(matrix_t, u, v, _INITIAL_ITERATIONS)[0]
-
-        def initial_v(shape: Any, dtype: Any = None) -> Any:
-            u_now = ops.cast(self._u[index], dtype)
-            matrix_t = kernel.matrix_t(ops.cast(kernel.variable, dtype))
-            direction = matvec(matrix_t, u_now)
-            # A kernel of zeros has no direction; any unit vector will do.
-            return unit(direction, otherwise=ops.one_hot(0, shape[0], dtype=dtype))
-
-        index = len(self._u)
-        options: dict[str, Any] = {
-            "dtype": kernel.state_dtype,
-            "trainable": False,
-            "autocast": False,
-            # A function of the kernel and of their last value, so all replicas
-            # compute the same; any other aggregation costs a collective a layer.
-            "aggregation": "none",
-        }
-        self._u.append(
-            self.add_weight(
-                shape=(kernel.d_out,),
-                initializer=initial_u,
-                name=f"{prefix}u",
-                **options,
-            )
+        multiplier = values.number("norm_multiplier", norm_multiplier, above=0)
+        only_above = values.boolean("only_above", only_above)
+        super().__init__(
+            layer,
+            power_iterations=power_iterations,
+            seed=seed,
+            norm=norm,
+            input_size=input_size,
+            gamma=gamma,
+            **kwargs,
         )
-        self._v.append(
-            self.add_weight(
-                shape=(kernel.d_in,),
-                initializer=initial_v,
-                name=f"{prefix}v",
-                **options,
-            )
-        )
-        super().build_kernel(kernel, prefix)
+        self.norm_multiplier = multiplier
+        self.only_above = only_above
+        self._refuse_nested()
 
-    def norm(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
-        iterations = self.power_iterations if training else 0
-        return self._iterate(index, kernel, value, iterations)
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
+        # Some layers make what they hold when they are built.
+        self._refuse_nested()
 
-    def initial_gamma(self, kernel: Kernel, value: Any) -> Any:
-        return _largest_singular(kernel.matrix_t(value))[1]
+    def _refuse_nested(self) -> None:
+        for inner in self.layer._flatten_layers():
+            if isinstance(inner, SpectralNormalization):
+                raise ValueError(
+                    "`layer` must not be or hold a SpectralNormalization: its kernel "
+                    "would be normalized twice, at twice the cost. "
+                    f"Received: layer={self.layer!r}, which has {inner.name!r}"
+                )
 
-    def sigma(self) -> Any:
-        """Returns `σ = uᵀWv`, the norm that inference divides by; changes nothing.
+    def scale(self, norm: Any) -> Any:
+        scale = self.norm_multiplier * reciprocal(norm)
+        if not self.only_above:
+            return scale
+        return ops.where(norm > self.norm_multiplier, scale, ops.ones_like(norm))
 
-        Returns:
-            A scalar tensor. For a layer with several kernels a dict from their
-            names, such as `"query/kernel"`, to scalars. The exact value, by singular
-            value decomposition, is `sn_keras.singular_values`'s first.
-
-        Raises:
-            ValueError: if the layer is not built.
-        """
-        return self._per_kernel(
-            lambda i, kernel, value: self._iterate(i, kernel, value, 0)
-        )
-
-    def iterate(self, power_iterations: int) -> None:
-        """Advances `u` and `v` without a forward pass.
-
-        For kernels that were assigned by hand: the vectors then still belong to the
-        old values until some training calls have passed.
-
-        Args:
-            power_iterations: how many iterations, 1 or more.
-
-        Raises:
-            ValueError: if `power_iterations` is not a positive integer, or the layer
-                is not built.
-        """
-        _check_iterations(power_iterations)
-        for index, kernel, value in self._values():
-            self._iterate(index, kernel, value, power_iterations)
-
-    def _iterate(self, index: int, kernel: Kernel, value: Any, iterations: int) -> Any:
-        u, v = self._u[index], self._v[index]
-        new_u, new_v, sigma = iterate(
-            kernel.matrix_t(value),
-            ops.cast(u, kernel.state_dtype),
-            ops.cast(v, kernel.state_dtype),
-            iterations,
-        )
-        if iterations:
-            u.assign(new_u)
-            v.assign(new_v)
-        return sigma
+    def initial_gamma(self, norm: Any) -> Any:
+        gamma = norm / self.norm_multiplier
+        return ops.maximum(gamma, ops.ones_like(gamma)) if self.only_above else gamma
 
     def get_config(self) -> dict[str, Any]:
-        config = {"power_iterations": self.power_iterations, "seed": self.seed}
+        config = {
+            "norm_multiplier": self.norm_multiplier,
+            "only_above": self.only_above,
+        }
         return {**super().get_config(), **config}
-
-
-def _check_iterations(power_iterations: Any) -> None:
-    if (
-        not isinstance(power_iterations, int)
-        or isinstance(power_iterations, bool)
-        or power_iterations < 1
-    ):
-        raise ValueError(
-            "`power_iterations` must be an integer of 1 or more. "
-            f"Received: power_iterations={power_iterations!r}"
-        )
-
-
-def _largest_singular(matrix_t: Any) -> tuple[Any, Any]:
-    """Returns the left vector `u₁` of `W` and `σ₁`, by singular value decomposition."""
-    _, sigmas, right_t = ops.svd(matrix_t, full_matrices=False)
-    return right_t[0], sigmas[0]

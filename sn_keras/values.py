@@ -11,23 +11,24 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 
 def integer(
-    argument: str, value: Any, minimum: int = 1, maximum: int | None = None
+    argument: str, value: Any, minimum: int | None = 1, maximum: int | None = None
 ) -> int:
     """Returns an integer of `minimum` to `maximum`; a bool is none."""
-    wanted = f"an integer of {minimum} or more"
+    wanted = "an integer" if minimum is None else f"an integer of {minimum} or more"
     if maximum is not None:
         wanted = f"an integer from {minimum} to {maximum}"
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(message(argument, wanted, value))
     plain = int(value)
-    if plain < minimum or (maximum is not None and plain > maximum):
+    too_small = minimum is not None and plain < minimum
+    if too_small or (maximum is not None and plain > maximum):
         raise ValueError(message(argument, wanted, value))
     return plain
 
@@ -71,9 +72,37 @@ def name(argument: str, value: Any, known: Iterable[str]) -> str:
     return value
 
 
+def names(argument: str, value: Any) -> list[str]:
+    """Returns one string or more as a list; a string alone is no sequence of them."""
+    return _several(argument, value, str, "a sequence of names")
+
+
+def integers(argument: str, value: Any) -> list[int]:
+    """Returns one integer or more as a list of plain ones."""
+    found = _several(argument, value, numbers.Integral, "a sequence of integers")
+    return [int(item) for item in found]
+
+
+def sizes(argument: str, value: Any) -> int | list[int]:
+    """Returns an integer of 1 or more, or several of them as a list."""
+    if not isinstance(value, (list, tuple)):
+        return integer(argument, value)
+    return [integer(argument, size) for size in integers(argument, value)]
+
+
 def message(argument: str, wanted: str, value: Any) -> str:
     """Returns the sentence that all errors about an argument have."""
     return f"`{argument}` must be {wanted}. Received: {argument}={value!r}"
+
+
+def _several(argument: str, value: Any, kind: type, wanted: str) -> list[Any]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(message(argument, wanted, value))
+    if not all(isinstance(v, kind) and not isinstance(v, bool) for v in value):
+        raise TypeError(message(argument, wanted, value))
+    if not value:
+        raise ValueError(message(argument, f"{wanted}, one or more", value))
+    return list(value)
 
 
 def _interval(minimum: float, maximum: float, above: float, below: float) -> str:

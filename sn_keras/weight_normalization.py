@@ -16,7 +16,7 @@ class WeightNormalization(NormDivision):
     """Runs a layer with every row of its kernel divided by the row's length.
 
     `w̄_i = w_i / ‖w_i‖₂` for each row `w_i` of the `d_out × d_in` matrix (see
-    `sn_keras.kernels`), the weight normalization that spectral normalization is
+    `sn_keras.kernel_registry`), the weight normalization that spectral normalization is
     compared with: without the multiplier, so that all rows have norm 1. The gradient
     flows through the norm. With `gamma=True` each row has a trainable multiplier that
     starts as the row's norm: `γ_i · w_i / ‖w_i‖₂`, which is the weight normalization
@@ -25,7 +25,7 @@ class WeightNormalization(NormDivision):
     Args:
         layer: the `keras.layers.Layer` to wrap, any that has a kernel.
         gamma: whether to multiply by a trainable `γ`, one a row.
-        **kwargs: `name`, `trainable`. (`dtype` belongs to the wrapped layer.)
+        **kwargs: `kernels`, `name`, `trainable`, `dtype`, as `SpectralNormalization`'s.
 
     State (only with `gamma`; one a kernel, float32, or float64 for such a kernel):
         gamma: the multipliers, shape `(d_out,)`, trainable.
@@ -46,14 +46,13 @@ class WeightNormalization(NormDivision):
     data.
     """
 
-    def norm(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
+    def kernel_norm(
+        self, index: int, kernel: Kernel, value: Any, training: bool
+    ) -> Any:
         return _length(kernel.matrix_t(value), axis=0)
 
     def gamma_shape(self, kernel: Kernel) -> tuple[int, ...]:
         return (kernel.d_out,)
-
-    def initial_gamma(self, kernel: Kernel, value: Any) -> Any:
-        return self.norm(0, kernel, value, training=False)
 
 
 @keras.saving.register_keras_serializable(package="sn_keras")
@@ -67,7 +66,7 @@ class FrobeniusNormalization(NormDivision):
     Args:
         layer: the `keras.layers.Layer` to wrap, any that has a kernel.
         gamma: whether to multiply by one trainable `γ`, which starts as `‖W‖_F`.
-        **kwargs: `name`, `trainable`. (`dtype` belongs to the wrapped layer.)
+        **kwargs: `kernels`, `name`, `trainable`, `dtype`, as `SpectralNormalization`'s.
 
     State (only with `gamma`; one a kernel, float32, or float64 for such a kernel):
         gamma: the multiplier, a scalar, trainable.
@@ -86,11 +85,10 @@ class FrobeniusNormalization(NormDivision):
     https://arxiv.org/abs/1802.05957.
     """
 
-    def norm(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
+    def kernel_norm(
+        self, index: int, kernel: Kernel, value: Any, training: bool
+    ) -> Any:
         return _length(value)
-
-    def initial_gamma(self, kernel: Kernel, value: Any) -> Any:
-        return self.norm(0, kernel, value, training=False)
 
 
 def _length(x: Any, axis: int | None = None) -> Any:

@@ -2,7 +2,7 @@
 
 Each entry says how to make the layer, what to call it on, and what the matrix of
 each of its kernels is, written down in plain NumPy from the paper's definition:
-rows are what the layer puts out. Nothing here looks into `sn_keras.kernels`.
+rows are what the layer puts out. Nothing here looks into `sn_keras.kernel_registry`.
 """
 
 from __future__ import annotations

@@ -213,19 +213,21 @@ def test_saved_model_gives_the_same_output(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "error"),
     [
-        {"num_classes": 0},
-        {"num_classes": 2.0},
-        {"num_classes": True},
-        {"num_classes": 2, "momentum": 1.5},
-        {"num_classes": 2, "epsilon": -1e-3},
-        {"num_classes": 2, "epsilon": float("nan")},
+        ({"num_classes": 0}, ValueError),
+        ({"num_classes": 2.0}, TypeError),
+        ({"num_classes": True}, TypeError),
+        ({"num_classes": 2, "momentum": 1.5}, ValueError),
+        ({"num_classes": 2, "epsilon": -1e-3}, ValueError),
+        ({"num_classes": 2, "epsilon": float("nan")}, ValueError),
+        ({"num_classes": 2, "axis": "last"}, TypeError),
+        ({"num_classes": 2, "synchronized": 1}, TypeError),
     ],
 )
-def test_bad_arguments_are_named(bad):
+def test_bad_arguments_are_named(bad, error):
     name = list(bad)[-1]
-    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
+    with pytest.raises(error, match=f"`{name}`.*Received: {name}="):
         ConditionalBatchNormalization(**bad)
 
 

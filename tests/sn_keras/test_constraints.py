@@ -34,7 +34,13 @@ def test_config_round_trip():
     assert WeightClip().c == 0.01
 
 
-@pytest.mark.parametrize("c", [0, -0.01, "0.01", None, True, float("nan")])
-def test_bad_bounds_are_named(c):
-    with pytest.raises(ValueError, match="`c` must be a positive number. Received: c="):
+@pytest.mark.parametrize(
+    ("c", "error"),
+    [
+        *((value, ValueError) for value in (0, -0.01, float("nan"))),
+        *((value, TypeError) for value in ("0.01", None, True)),
+    ],
+)
+def test_bad_bounds_are_named(c, error):
+    with pytest.raises(error, match="`c` must be a number above 0. Received: c="):
         WeightClip(c)

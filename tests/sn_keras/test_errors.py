@@ -1,25 +1,81 @@
 """What can't be done is refused by a message that says what to do instead."""
 
+import json
+import re
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from sn_keras import SpectralNormalization, fold, register_kernels
+from sn_keras import (
+    SpectralNormalization,
+    WeightNormalization,
+    fold,
+    register_kernels,
+)
 
 X = np.ones((2, 4), "float32")
 SERIES = np.ones((2, 3, 4), "float32")
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, True, "1", None])
-def test_power_iterations(value):
-    match = rf"`power_iterations` must be .*1 or more.*Received: .*{value!r}"
-    with pytest.raises(ValueError, match=match):
+def refused(argument, value, error):
+    match = rf"`{argument}` must be .*Received: {argument}={re.escape(repr(value))}"
+    return pytest.raises(error, match=match)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        *((value, ValueError) for value in (0, -1)),
+        *((value, TypeError) for value in (1.5, True, "1", None)),
+    ],
+)
+def test_power_iterations(value, error):
+    with refused("power_iterations", value, error):
         SpectralNormalization(layers.Dense(2), power_iterations=value)
     wrapped = SpectralNormalization(layers.Dense(2))
     wrapped.build((None, 4))
-    with pytest.raises(ValueError, match=match):
+    with refused("power_iterations", value, error):
         wrapped.iterate(value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        *(({"norm_multiplier": x}, ValueError) for x in (0, -1.0, np.nan, np.inf)),
+        *(({"norm_multiplier": x}, TypeError) for x in (None, "1", True)),
+        *(({"only_above": x}, TypeError) for x in (1, None, "yes")),
+        *(({"gamma": x}, TypeError) for x in (1, None)),
+        *(({"seed": x}, TypeError) for x in ("a", 1.5)),
+        ({"norm": "frobenius"}, ValueError),
+        ({"norm": None}, TypeError),
+        *(({"kernels": x}, TypeError) for x in ("kernel", 3, [1])),
+        ({"kernels": []}, ValueError),
+        *(({"norm": "operator", "input_size": x}, ValueError) for x in (0, (4, -1))),
+        *(({"norm": "operator", "input_size": x}, TypeError) for x in (1.5, (4, None))),
+        ({"input_size": 4}, ValueError),
+    ],
+    ids=str,
+)
+def test_arguments(arguments, error):
+    *_, argument = arguments
+    with pytest.raises(error, match=f"`{argument}` must be .*Received: {argument}="):
+        SpectralNormalization(layers.Conv2D(2, 3), **arguments)
+
+
+def test_numpy_scalars_are_numbers():
+    wrapped = SpectralNormalization(
+        layers.Dense(2),
+        power_iterations=np.int64(2),
+        gamma=np.True_,
+        seed=np.int32(3),
+        norm_multiplier=np.float32(0.5),
+        only_above=np.False_,
+    )
+    config = wrapped.get_config()
+    assert [config[k] for k in ("power_iterations", "gamma", "seed")] == [2, True, 3]
+    json.dumps(config)
 
 
 @pytest.mark.parametrize("value", [3, None, "dense", layers.Dense, lambda x: x])
@@ -28,25 +84,57 @@ def test_layer_is_no_layer(value):
         SpectralNormalization(value)
 
 
-def test_gamma():
-    with pytest.raises(TypeError, match="`gamma` must be a boolean. Received: gamma=1"):
-        SpectralNormalization(layers.Dense(2), gamma=1)
-
-
-def test_seed():
-    with pytest.raises(ValueError, match="`seed`.*Received: seed="):
-        SpectralNormalization(layers.Dense(2), seed="a")
-
-
 def test_unknown_argument():
     with pytest.raises(ValueError, match="iterations"):
         SpectralNormalization(layers.Dense(2), iterations=3)
 
 
-def test_dtype_is_the_layers():
-    with pytest.raises(ValueError, match="`dtype` .* give it to `layer`.*'float16'"):
-        SpectralNormalization(layers.Dense(2), dtype="float16")
-    SpectralNormalization(layers.Dense(2, dtype="mixed_float16"), dtype="mixed_float16")
+def test_dtype_of_a_layer_that_can_take_it_no_more():
+    composite = keras.Sequential([layers.Dense(2)])
+    built = layers.Dense(2)
+    built.build((None, 4))
+    for layer in (composite, built, layers.LSTM(2)):
+        with pytest.raises(ValueError, match="`dtype` .*give it to `layer`.*'float16'"):
+            SpectralNormalization(layer, dtype="float16")
+        SpectralNormalization(layer, dtype=layer.dtype_policy)
+    with pytest.raises(ValueError, match="`dtype`"):
+        SpectralNormalization(layers.Dense(2), dtype="int8_from_float32")
+
+
+def test_a_wrapper_in_a_wrapper():
+    class Late(layers.Layer):
+        def build(self, shape):
+            self.inner = SpectralNormalization(layers.Dense(2))
+            self.inner.build(shape)
+
+        def call(self, x):
+            return self.inner(x)
+
+    inner = SpectralNormalization(layers.Dense(2), name="inside")
+    match = "`layer` must not be or hold a SpectralNormalization.*'inside'"
+    for layer in (inner, keras.Sequential([inner]), layers.TimeDistributed(inner)):
+        with pytest.raises(ValueError, match=match):
+            SpectralNormalization(layer)
+    with pytest.raises(ValueError, match="must not be or hold"):
+        SpectralNormalization(Late())(X)
+    WeightNormalization(inner)
+
+
+def test_names_of_no_kernel():
+    match = r"`kernels` must be among .*'lstm_cell/kernel'.*Received: kernels='weight'"
+    with pytest.raises(ValueError, match=match):
+        SpectralNormalization(layers.LSTM(2, name="l"), kernels=["weight"])(SERIES)
+
+
+def test_attributes_of_the_layer_inside():
+    wrapped = SpectralNormalization(layers.Dense(2))
+    wrapped.build((None, 4))
+    match = r"no attribute 'kernel'.*`layer.layer.kernel`.*normalized_kernel\(\)"
+    with pytest.raises(AttributeError, match=match):
+        wrapped.kernel  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'kernels_'.$"):
+        wrapped.kernels_  # noqa: B018
+    assert not hasattr(wrapped, "units")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +264,8 @@ def test_wrong_rank_is_the_layers_error():
 
 
 def test_register_kernels():
+    with pytest.raises(TypeError, match="`weight` must be a sequence of integers.*-1"):
+        register_kernels(Unknown, weight=-1)
     with pytest.raises(TypeError, match="`layer_class` must be .*Received: "):
         register_kernels(layers.Dense(2), kernel=(-1,))
     with pytest.raises(ValueError, match="`output_axes` must name .*Received none"):

@@ -6,7 +6,8 @@ import pytest
 from keras import layers, ops
 
 from sn_keras import SpectralNormalization, register_kernels
-from sn_keras.kernels import _REGISTRY, find_kernels
+from sn_keras.kernel_registry import _REGISTRY
+from sn_keras.kernels import find_kernels
 from tests.sn_keras.gradients import float64, numpy
 from tests.sn_keras.layer_kinds import KINDS, every_kind
 

@@ -173,15 +173,23 @@ def test_default_coefficients_are_the_sources():
 
 
 @pytest.mark.parametrize("make", [OrthonormalRegularizer, SpectralNormRegularizer])
-@pytest.mark.parametrize("bad", [-1, float("inf"), float("nan"), "1", None, True])
-def test_bad_coefficients_are_named(make, bad):
-    with pytest.raises(ValueError, match="`coefficient`.*Received: coefficient="):
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        *((value, ValueError) for value in (-1, float("inf"), float("nan"))),
+        *((value, TypeError) for value in ("1", None, True)),
+    ],
+)
+def test_bad_coefficients_are_named(make, bad, error):
+    with pytest.raises(error, match="`coefficient`.*Received: coefficient="):
         make(bad)
 
 
-@pytest.mark.parametrize("bad", [(), ("a",), 1.5])
-def test_bad_axes_are_named(bad):
-    with pytest.raises(ValueError, match="`output_axes`.*Received: output_axes="):
+@pytest.mark.parametrize(
+    ("bad", "error"), [((), ValueError), (("a",), TypeError), (1.5, TypeError)]
+)
+def test_bad_axes_are_named(bad, error):
+    with pytest.raises(error, match="`output_axes`.*Received: output_axes="):
         OrthonormalRegularizer(1.0, output_axes=bad)
 
 

@@ -250,19 +250,6 @@ def test_two_wrappers_around_one_layer():
     np.testing.assert_allclose(numpy(first(X)), numpy(second(X)), rtol=1e-4, atol=1e-5)
 
 
-def test_a_wrapper_in_a_wrapper_changes_nothing_more():
-    once = dense()
-    twice = SpectralNormalization(SpectralNormalization(once.layer))
-    twice.build((None, 4))
-    once.iterate(100)
-    for _ in range(30):
-        twice(X, training=True)
-    np.testing.assert_allclose(numpy(twice(X)), numpy(once(X)), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(
-        float(twice.layer.sigma()), float(once.sigma()), rtol=1e-4
-    )
-
-
 def test_a_zero_kernel_gives_zero_and_recovers():
     wrapped = dense()
     wrapped.layer.kernel.assign(np.zeros((4, 5)))

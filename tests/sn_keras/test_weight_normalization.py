@@ -265,7 +265,7 @@ def test_config_and_file(wrapper, gamma, tmp_path):
 
 @both
 def test_what_cannot_be_wrapped(wrapper):
-    with pytest.raises(TypeError, match="`gamma` must be a boolean. Received: gamma=1"):
+    with pytest.raises(TypeError, match="`gamma` must be a bool. Received: gamma=1"):
         wrapper(layers.Dense(2), gamma=1)
     with pytest.raises(TypeError, match="`layer` must be .*Received: layer=3"):
         wrapper(3)

@@ -1,0 +1,47 @@
+"""What a wrapper takes from the layer inside, and what it hands on to it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import keras
+
+
+def default_name(wrapper: type, layer: keras.layers.Layer) -> str:
+    """Returns a name that no wrapper has had yet, such as `…_normalization_conv2d`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", wrapper.__name__).lower()
+    prefix = f"{words}_{layer.name}"
+    number = keras.backend.get_uid(prefix)
+    return prefix if number == 1 else f"{prefix}_{number - 1}"
+
+
+def give_dtype(dtype: Any, layer: keras.layers.Layer) -> None:
+    """Gives a layer the policy that its wrapper was given, if it can still take it."""
+    if dtype is None:
+        return
+    policy = keras.dtype_policies.get(dtype)
+    if policy.name == layer.dtype_policy.name:
+        return
+    if layer.built or len(layer._flatten_layers()) > 1 or policy.quantization_mode:
+        raise ValueError(
+            "`dtype` can't be given to a layer that is built or holds other layers: "
+            f"give it to `layer`, as in `{type(layer).__name__}(…, "
+            f"dtype={policy.name!r})`. Received: dtype={policy.name!r} around a layer "
+            f"of dtype policy {layer.dtype_policy.name!r}"
+        )
+    layer.dtype_policy = policy
+
+
+def with_training(signature: inspect.Signature) -> inspect.Signature:
+    """Returns a signature that has an argument `training`."""
+    parameters = list(signature.parameters.values())
+    if "training" in signature.parameters:
+        return signature
+    last = parameters[-1:] if parameters[-1].kind is parameters[-1].VAR_KEYWORD else []
+    training = inspect.Parameter(
+        "training", inspect.Parameter.KEYWORD_ONLY, default=None
+    )
+    parameters = [*parameters[: len(parameters) - len(last)], training, *last]
+    return signature.replace(parameters=parameters)
