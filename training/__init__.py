@@ -37,8 +37,8 @@ def _register() -> None:
 
 
 # With Keras there already, nobody waits, and `import training` alone lets
-# `keras.saving.load_model` read a saved GAN.
-if "keras" in sys.modules:
+# `keras.saving.load_model` read a saved GAN. On another backend there is no `GAN`.
+if "keras" in sys.modules and sys.modules["keras"].backend.backend() == "tensorflow":
     _register()
 
 __all__ = ["GAN", "AdversarialLoss", "GradientPenalty"]

@@ -15,12 +15,6 @@ from typing import Any
 
 from benchmarks.shared import gan_step, machine, tables, timing
 
-_METHODS = {
-    "no normalization": "vanilla",
-    "sn_keras": "sn",
-    "keras wrapper": "keras-sn",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments.
@@ -72,24 +66,31 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 def _session(step: gan_step.Step, updates: int, rounds: int) -> dict[str, Any]:
     candidates = {
         name: timing.timed(_updates(dataclasses.replace(step, method=method), updates))
-        for name, method in _METHODS.items()
+        for name, method in gan_step.COMPARED.items()
     }
     together = timing.interleave(candidates, rounds, progress=tables.progress)
     seconds = {name: [t / updates for t in times] for name, times in together.items()}
-    base = next(iter(_METHODS))
+    base = next(iter(gan_step.COMPARED))
     ratios = timing.paired_ratios(seconds, base)
+    to_ours = timing.paired_ratios(seconds, "sn_keras")
     tables.show(
         f"An update of D: {step.network} {step.image_size} px, 2·{step.batch_size} "
         f"images, {step.precision}, {rounds} rounds of {updates}",
-        ["update", "ms", f"time / {base} (quartiles)"],
+        ["update", "ms", f"time / {base} (quartiles)", "time / sn_keras"],
         [
-            [name, f"{timing.summarize(times).median * 1e3:.2f}", str(ratios[name])]
+            [
+                name,
+                f"{timing.summarize(times).median * 1e3:.2f}",
+                str(ratios[name]),
+                str(to_ours[name]),
+            ]
             for name, times in seconds.items()
         ],
     )
     return {
         "seconds": seconds,
         "ratios": {name: dataclasses.asdict(r) for name, r in ratios.items()},
+        "ratios to sn_keras": {n: dataclasses.asdict(r) for n, r in to_ours.items()},
     }
 
 

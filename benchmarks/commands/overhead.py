@@ -1,10 +1,10 @@
 """`overhead`: what spectral normalization adds to a step, in all and by layer.
 
-First the same training step without normalization, with `SpectralNormalization` and
-with Keras' own wrapper, in turns. Then, for each network's discriminator, the
-normalization's own arithmetic (power iteration, σ, W/σ; and its gradient) layer by
-layer, beside what the layer itself takes on the images of an update of D. Last, the
-memory: what the state takes, and the peak of a step in fresh processes.
+First the same training step without normalization, with `SpectralNormalization` by
+either norm and with Keras' own wrapper, in turns. Then, for each network's
+discriminator, the normalization's own arithmetic (power iteration, σ, W/σ; and its
+gradient) layer by layer, beside what the layer itself takes on the images of an update
+of D. Last, the memory: what the state takes, and the peak of a step in fresh processes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,6 @@ from typing import Any
 
 from benchmarks.shared import gan_step, tables, timing
 from benchmarks.shared.workers import Worker
-
-_METHODS = {
-    "no normalization": "vanilla",
-    "sn_keras": "sn",
-    "keras wrapper": "keras-sn",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,25 +79,32 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _whole_steps(step: gan_step.Step, rounds: int) -> dict[str, Any]:
     candidates = {}
-    for name, method in _METHODS.items():
+    for name, method in gan_step.COMPARED.items():
         of_method = dataclasses.replace(step, method=method)
         run_step = gan_step.runner(gan_step.gan(of_method), of_method)
         candidates[name] = timing.timed(run_step)
     seconds = timing.interleave(candidates, rounds, progress=tables.progress)
-    base = next(iter(_METHODS))
+    base = next(iter(gan_step.COMPARED))
     ratios = timing.paired_ratios(seconds, base)
+    to_ours = timing.paired_ratios(seconds, "sn_keras")
     tables.show(
         f"A training step: cnn {step.image_size} px, batch {step.batch_size}, n_dis 1, "
         f"{step.precision}, {rounds} rounds",
-        ["step", "ms", f"time / {base} (quartiles)"],
+        ["step", "ms", f"time / {base} (quartiles)", "time / sn_keras"],
         [
-            [name, f"{timing.summarize(times).median * 1e3:.1f}", str(ratios[name])]
+            [
+                name,
+                f"{timing.summarize(times).median * 1e3:.1f}",
+                str(ratios[name]),
+                str(to_ours[name]),
+            ]
             for name, times in seconds.items()
         ],
     )
     return {
         "seconds": seconds,
         "ratios": {name: dataclasses.asdict(r) for name, r in ratios.items()},
+        "ratios to sn_keras": {n: dataclasses.asdict(r) for n, r in to_ours.items()},
     }
 
 
@@ -224,7 +225,7 @@ def _plain_layer(wrapper: Any, batch: int) -> dict[str, Callable[[], object]]:
 
 def _memory(step: gan_step.Step, threads: int) -> dict[str, dict[str, int]]:
     measured = {}
-    for name, method in _METHODS.items():
+    for name, method in gan_step.COMPARED.items():
         fields = dataclasses.asdict(dataclasses.replace(step, method=method))
         python = pathlib.Path(sys.executable)
         with Worker(name, python, "sn_keras_peer", threads) as worker:

@@ -11,9 +11,16 @@ from typing import Any
 
 from benchmarks.shared import machine
 
-METHODS = ("vanilla", "wn", "sn", "wgan-gp", "keras-sn")
+METHODS = ("vanilla", "wn", "sn", "sn-operator", "wgan-gp", "keras-sn")
 PRECISIONS = ("float32", "mixed_bfloat16")
 LATENT_DIM = 128
+# Spectral normalization in its forms and what it is held against, by its name there.
+COMPARED = {
+    "no normalization": "vanilla",
+    "sn_keras": "sn",
+    "sn_keras, norm='operator'": "sn-operator",
+    "keras wrapper": "keras-sn",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +30,8 @@ class Step:
     Attributes:
         network: a name in `training.networks.NETWORKS`.
         method: one of `METHODS`: no normalization, weight normalization, spectral
-            normalization, the gradient penalty without normalization, or spectral
-            normalization by Keras' own wrapper.
+            normalization by the kernels' or the operators' norms, the gradient penalty
+            without normalization, or spectral normalization by Keras' own wrapper.
         batch_size: real images in an update of D, as many generated ones, and images
             in the update of G.
         discriminator_steps: updates of D per update of G.
@@ -216,6 +223,16 @@ def _normalizer(method: str) -> Any:
             "the built-in wrapper",
             wrap=lambda layer: keras.layers.SpectralNormalization(
                 layer, name=layer.name
+            ),
+        )
+    if method == "sn-operator":
+        from sn_keras import SpectralNormalization
+
+        return normalizers.Normalizer(
+            "sn-operator",
+            "sn_keras, by the norms of the convolutions as operators",
+            wrap=lambda layer: SpectralNormalization(
+                layer, norm="operator", name=layer.name
             ),
         )
     names = {"sn": "spectral", "wn": "weight-norm"}

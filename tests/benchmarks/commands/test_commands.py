@@ -33,6 +33,7 @@ def test_overhead(tmp_path, capsys):
     assert set(result["step"]["ratios"]) == {
         "no normalization",
         "sn_keras",
+        "sn_keras, norm='operator'",
         "keras wrapper",
     }
     assert len(result["cnn layers"]) == 8 + 1
