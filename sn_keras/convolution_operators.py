@@ -237,6 +237,8 @@ def _zeros_before(padding: str, of: Convolution) -> Size:
 
 def _pad(x: Any, before: Sequence[int], after: Sequence[int]) -> Any:
     """Puts zeros around the spatial axes; a negative number takes away."""
+    if not any((*before, *after)):
+        return x
     axes = list(zip(before, after, x.shape[1:-1], strict=True))
     taken = (slice(max(-b, 0), n - max(-a, 0)) for b, a, n in axes)
     inside = (slice(None), *taken)

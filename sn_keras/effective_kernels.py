@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from sn_keras.keras_private import flatten_layers
 from sn_keras.reparameterization import Reparameterization
 from sn_keras.substitution import Substitution
 
@@ -25,12 +26,12 @@ def effective_kernels(layer: keras.layers.Layer) -> dict[int, Any]:
     # Layers come outermost first, so a wrapper inside a wrapper reads what the outer
     # one made of the kernel, as it does in a forward pass. A wrapper beside it, around
     # the same layer, does not.
-    for wrapper in layer._flatten_layers():
+    for wrapper in flatten_layers(layer):
         if not isinstance(wrapper, Reparameterization):
             continue
         seen: dict[int, Any] = {}
         for other, made in outer:
-            if wrapper in other.layer._flatten_layers():
+            if wrapper in flatten_layers(other.layer):
                 seen.update(made)
         inner = wrapper.layer.weights
         with Substitution([(w, seen[id(w)]) for w in inner if id(w) in seen]):

@@ -5,6 +5,7 @@ Each function says why there is no public way. Checked with Keras 3.12 to 3.15.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,35 @@ def flatten_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     found = layer._flatten_layers()
     # Keras marks the layers inside as seen, but not the one that it starts from.
     return list({id(one): one for one in found}.values())
+
+
+def is_rematerialized(layer: keras.layers.Layer) -> bool:
+    """Whether a layer was created in a `keras.RematScope`, of which it keeps the mode.
+
+    Publicly a scope can be opened, and not asked for.
+    """
+    return getattr(layer, "_remat_mode", None) is not None
+
+
+def call_signature(layer: keras.layers.Layer) -> inspect.Signature:
+    """Returns the signature that Keras binds the arguments of a layer's calls to.
+
+    It is that of `call`, but wrappers set it to that of the layer inside.
+    """
+    return layer._call_signature
+
+
+def set_call_signature(
+    wrapper: keras.layers.Layer, signature: inspect.Signature
+) -> None:
+    """Lets a wrapper's calls be bound to a signature.
+
+    By that of a `call(*args, **kwargs)` Keras would take all keyword arguments for one
+    nested argument, in which tensors (`value`) and others (`return_attention_scores`)
+    may not be mixed.
+    """
+    wrapper._call_signature = signature
+    wrapper._call_has_mask_arg = "mask" in signature.parameters
 
 
 def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from sn_keras import values
+from sn_keras import keras_private, values
 from sn_keras.kernel_registry import kernel_attributes
 
 # Names that Keras' layers give to trainable weights that are no kernels although
@@ -114,7 +114,7 @@ def find_kernels(
             enabled or is rematerialised.
     """
     kernels: list[Kernel] = []
-    for owner in layer._flatten_layers():
+    for owner in keras_private.flatten_layers(layer):
         check_supported(owner)
         for attribute, axes in kernel_attributes(owner).items():
             variable = getattr(owner, attribute, None)
@@ -153,7 +153,7 @@ def check_supported(owner: keras.layers.Layer) -> None:
         problem = f"is quantised ({owner.quantization_mode})"
     elif getattr(owner, "lora_enabled", False) or getattr(owner, "lora_rank", None):
         problem = "has LoRA enabled"
-    elif getattr(owner, "_remat_mode", None) is not None:
+    elif keras_private.is_rematerialized(owner):
         raise ValueError(
             f"`layer` {owner.name!r} ({type(owner).__name__}) was created inside a "
             "`keras.RematScope`: the second forward pass of rematerialisation would "

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from sn_keras import values
+from sn_keras import keras_private, values
 from sn_keras.kernels import Kernel, check_supported, find_kernels
 from sn_keras.substitution import Substitution
 from sn_keras.wrapping import default_name, give_dtype, with_training
@@ -108,11 +108,8 @@ class Reparameterization(keras.layers.Wrapper):
         check_supported(self)
         check_supported(layer)
         self.supports_masking = layer.supports_masking
-        # Keras binds the arguments of a call to this signature: by that of `call`
-        # below, it would take all keyword arguments for one nested argument, in which
-        # tensors (`value`) and others (`return_attention_scores`) may not be mixed.
-        self._call_signature = with_training(layer._call_signature)
-        self._call_has_mask_arg = "mask" in self._call_signature.parameters
+        signature = with_training(keras_private.call_signature(layer))
+        keras_private.set_call_signature(self, signature)
         self._build_layer: Callable[[], Any] | None = None
 
     # What a subclass defines.
@@ -240,7 +237,7 @@ class Reparameterization(keras.layers.Wrapper):
         return [weight for weight in self.weights if id(weight) not in inner]
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        if not self.layer._call_has_training_arg:
+        if "training" not in keras_private.call_signature(self.layer).parameters:
             kwargs.pop("training", None)
         return self.layer.compute_output_spec(*args, **kwargs)
 

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from sn_keras import values
+from sn_keras.keras_private import flatten_layers
 from sn_keras.norm_division import reciprocal
 from sn_keras.power_iterated import PowerIterated
 
@@ -144,7 +145,7 @@ class SpectralNormalization(PowerIterated):
         self._refuse_nested()
 
     def _refuse_nested(self) -> None:
-        for inner in self.layer._flatten_layers():
+        for inner in flatten_layers(self.layer):
             if isinstance(inner, SpectralNormalization):
                 raise ValueError(
                     "`layer` must not be or hold a SpectralNormalization: its kernel "

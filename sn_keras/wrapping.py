@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from sn_keras.keras_private import flatten_layers
+
 
 def default_name(wrapper: type, layer: keras.layers.Layer) -> str:
     """Returns a name that no wrapper has had yet, such as `…_normalization_conv2d`."""
@@ -24,7 +26,7 @@ def give_dtype(dtype: Any, layer: keras.layers.Layer) -> None:
     policy = keras.dtype_policies.get(dtype)
     if policy.name == layer.dtype_policy.name:
         return
-    if layer.built or len(layer._flatten_layers()) > 1 or policy.quantization_mode:
+    if layer.built or len(flatten_layers(layer)) > 1 or policy.quantization_mode:
         raise ValueError(
             "`dtype` can't be given to a layer that is built or holds other layers: "
             f"give it to `layer`, as in `{type(layer).__name__}(…, "
