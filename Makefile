@@ -53,7 +53,7 @@ $(VENV)/.setup-dev: $(VENV)/.setup
 
 demo: setup
 	$(BIN)/python -m training fit --preset mnist-demo --run $(RUN)
-	$(BIN)/python -m export $(RUN)/generator.keras --output $(RUN)/exported --overwrite
+	$(BIN)/python -m export $(RUN) --output $(RUN)/exported --overwrite
 	@echo
 	@echo "Sample grids       $(RUN)/samples/"
 	@echo "TensorBoard logs   $(RUN)/logs/  ($(BIN)/tensorboard --logdir $(RUN)/logs)"

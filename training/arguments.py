@@ -108,6 +108,9 @@ def add_options(
                 "--" + field.name.replace("_", "-"),
                 dest=field.name,
                 type=_parser_of(hints[field.name]),
+                # `--flips` alone is `--flips true`.
+                nargs="?" if hints[field.name] is bool else None,
+                const=True if hints[field.name] is bool else None,
                 default=argparse.SUPPRESS,
                 metavar=field.name.upper(),
                 help=f"{text} (default: {_shown(default)})",

@@ -20,6 +20,8 @@ import numpy as np
 from benchmarks.shared import gan_step, tables, timing
 
 _SEED = 0
+# Of a folder that is decoded as its images are needed, as large ones are.
+_LATER = ", on demand"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +72,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         routes = {**made, **{name: name for name in arguments.data}}
         for title, name in routes.items():
             start = time.perf_counter()
-            source = data.load(name, image_size=arguments.image_size, channels=3)
+            later = title.endswith(_LATER)
+            source = data.load(
+                name,
+                image_size=arguments.image_size,
+                channels=3,
+                streaming=True if later else None,
+            )
             loading = time.perf_counter() - start
             dataset = data.make_dataset(source, step.batch_size, _SEED)
             dataset = dataset.map(lambda images, *labels: images)
@@ -146,22 +154,34 @@ def _made(count: int, size: int) -> Iterator[dict[str, str]]:
     random = np.random.default_rng(_SEED)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        images = random.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-        _write_folder(folder / "folder", images)
+        images = _smooth(random, count, size)
+        routes = {"embedded (mnist5k)": "mnist5k"}
+        for kind in ("JPEG", "PNG", "WebP"):
+            _write_folder(folder / kind, images, kind)
+            routes[f"folder of {kind}"] = f"folder:{folder / kind}"
+            routes[f"folder of {kind}{_LATER}"] = f"folder:{folder / kind}"
         _write_idx(folder / "idx", images[..., 0])
-        yield {
-            "embedded (mnist5k)": "mnist5k",
-            "folder of PNG": f"folder:{folder / 'folder'}",
-            "IDX files": f"idx:{folder / 'idx'}",
-        }
+        yield {**routes, "IDX files": f"idx:{folder / 'idx'}"}
 
 
-def _write_folder(folder: pathlib.Path, images: np.ndarray) -> None:
+def _smooth(random: np.random.Generator, count: int, size: int) -> np.ndarray:
+    """Returns images with as much detail as photographs: noise at several scales."""
+    from PIL import Image
+
+    images: np.ndarray = np.zeros((count, size, size, 3))
+    for share, side in ((0.6, size // 16), (0.3, size // 4), (0.1, size)):
+        noise = random.integers(0, 256, (count, max(side, 1), max(side, 1), 3))
+        for image, part in zip(images, noise.astype(np.uint8), strict=True):
+            image += share * np.asarray(Image.fromarray(part).resize((size, size)))
+    return images.astype(np.uint8)
+
+
+def _write_folder(folder: pathlib.Path, images: np.ndarray, kind: str) -> None:
     from PIL import Image
 
     folder.mkdir()
     for index, image in enumerate(images):
-        Image.fromarray(image).save(folder / f"{index:06d}.png")
+        Image.fromarray(image).save(folder / f"{index:06d}.{kind.lower()}")
 
 
 def _write_idx(folder: pathlib.Path, images: np.ndarray) -> None:

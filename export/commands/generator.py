@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "generator",
         metavar="GENERATOR",
-        help="a .keras file or the folder of a run with generator.keras",
+        help="a .keras file or the folder of a run: its generator-ema.keras (averaged "
+        "weights) if there is one, else its generator.keras",
     )
     parser.add_argument(
         "--format",

@@ -107,8 +107,9 @@ def load(
     Nothing that is loaded can run code: Keras' safe mode is on.
 
     Args:
-        source: a path of a `.keras` file or of a folder with a `generator.keras` (and
-            a `config.json`), or a built Keras model. The model takes latents of any
+        source: a path of a `.keras` file or of a folder with a `generator-ema.keras`
+            (averaged weights, where a run has them) or a `generator.keras`, and a
+            `config.json`; or a built Keras model. The model takes latents of any
             shape and, if it is conditional, labels in a form that `inputs.kinds`
             knows; one of its outputs is images of shape `(batch, height, width,
             channels)` with 1, 3 or 4 channels.
@@ -123,10 +124,13 @@ def load(
         TypeError: if `source` is neither a path nor a Keras model.
     """
     config: Mapping[str, Any] = {}
-    name = f"model {source.name!r}" if isinstance(source, keras.Model) else str(source)
     if isinstance(source, (str, os.PathLike)):
         path = pathlib.Path(source)
         config = _run_config(path if path.is_dir() else path.parent)
+        averaged = path / "generator-ema.keras"
+        if averaged.is_file():
+            source = averaged
+    name = f"model {source.name!r}" if isinstance(source, keras.Model) else str(source)
     if wanted_range is not None:
         wanted_range = output_range.check(wanted_range)
     model = forms.functional(keras_files.load(source), name)

@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         choices=("last", "ema", "best", "ema-best"),
-        default="last",
-        help="which of the run's generators",
+        help="which of the run's generators; by default that of averaged weights "
+        "(ema) where there is one, else the last",
     )
     parser.add_argument(
         "--intra",
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.no_baseline:
         others = scoring.other_images(folder, real)
         evaluation = dataclasses.replace(evaluation, others=others)
-    report = evaluation.score_run(folder, arguments.weights)
+    report = evaluation.score_run(folder, arguments.weights or folder.usual_weights())
     path = save_report(folder, report)
     print(table(report))
     print(f"\nWritten to {path} and to TensorBoard's logs in {folder.logs}.")

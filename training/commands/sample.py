@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 WEIGHTS = ("last", "ema", "best", "ema-best")
+_COUNT = 64
+_CLASS_ROWS = 20  # so many classes have a row each
+_WAYS = 8  # rows of an interpolation
+_ANIMATIONS = (".gif", ".webp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
     parser.add_argument("run", metavar="RUN", help="the run's folder")
-    parser.add_argument("--count", type=int, default=64, help="how many images")
+    parser.add_argument(
+        "--count",
+        type=int,
+        help=f"how many images (default: {_COUNT}, or as many in rows by class)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the latents")
     parser.add_argument(
         "--truncation",
@@ -33,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         help="the classes to draw, by number or name, such as 3 or cat,dog; they "
-        "repeat; for a conditional generator, by default random ones",
+        "repeat; for a conditional generator, by default all, a row a class, or of "
+        f"more than {_CLASS_ROWS} random ones",
     )
     parser.add_argument(
         "--per-class",
@@ -44,6 +54,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--grid", action="store_true", help="one PNG with all (default)")
     form.add_argument("--singles", action="store_true", help="a PNG an image")
+    form.add_argument(
+        "--interpolate",
+        type=int,
+        metavar="STEPS",
+        help="rows that go from one latent to another in so many images, or with "
+        "--labels from one of these classes to the next; an animation if --output ends "
+        "in .gif or .webp",
+    )
+    form.add_argument(
+        "--beside-real", action="store_true", help="real images above generated ones"
+    )
+    form.add_argument(
+        "--nearest",
+        action="store_true",
+        help="each image above the training image that is nearest to it by its pixels, "
+        "to see whether G copies",
+    )
+    parser.add_argument(
+        "--data", help="where the run's images lie now, if they were moved"
+    )
     parser.add_argument(
         "--output",
         help="the PNG, or the folder of PNGs, which is replaced if it is there; by "
@@ -53,9 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     weights.add_argument(
         "--weights",
         choices=WEIGHTS,
-        default="last",
-        help="which of the run's generators: that of the last checkpoint, its average, "
-        "or the one that scored best",
+        help="which of the run's generators: that of the last checkpoint, its average "
+        "(ema), or the one that scored best; by default the average where there is one",
     )
     weights.add_argument(
         "--ema",
@@ -72,36 +101,100 @@ def run(arguments: argparse.Namespace) -> None:
         check_replaceable(arguments.output, "output")
     folder = RunFolder(arguments.run)
     config, about = folder.config(), folder.part("generator")
-    path = _generator(folder, arguments.weights)
-    chosen, count = _classes(arguments, about)
-    values.integer("seed", arguments.seed, minimum=0, maximum=2**31 - 1)
-    if arguments.truncation is not None:
-        values.number("truncation", arguments.truncation, above=0)
+    path = _generator(folder, arguments.weights or folder.usual_weights())
+    chosen, count, columns = _classes(arguments, about)
+    steps = arguments.interpolate
+    if steps is not None:
+        steps = values.integer("interpolate", steps, minimum=2)
+        count = max(2 * _WAYS, _WAYS * steps)
+    seed = values.integer("seed", arguments.seed, minimum=0, maximum=2**31 - 1)
+    limit = arguments.truncation
+    if limit is not None:
+        limit = values.number("truncation", limit, above=0)
     shape = config.get("data", {}).get("image_shape", [1])
-    pixels = 1
-    for size in shape:
-        pixels *= size
+    pixels = math.prod(shape)
     # The latents, and the images as floats and as bytes.
     needed = count * (4 * about["latent_dim"] + 5 * pixels)
-    memory.check("count", count, needed)
+    memory.check("count" if steps is None else "interpolate", count, needed)
 
     quiet.import_tensorflow()
+    import keras
+
+    # Conditional batch norm is found by its registered name.
+    import sn_keras  # noqa: F401
+    from training.evaluation import looking, sheets
     from training.storage import pictures
 
-    images = pictures.to_uint8(
-        _draw(path, about, count, arguments.seed, chosen, arguments.truncation)
-    )
-    name = f"seed-{arguments.seed}"
+    generator = keras.saving.load_model(path, compile=False)
+    known = _names(about)
+    if steps is not None:
+        latents = looking.latents(2 * _WAYS, about["latent_dim"], seed, limit)
+        ways = sheets.interpolation(generator, latents, steps, known, chosen)
+        output = Path(arguments.output or "")
+        if output.suffix.lower() in _ANIMATIONS:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            pictures.write_animation(output, sheets.frames(ways[0]))
+            print(output)
+        else:
+            _write(pictures.named_rows(*ways), "interpolation-seed", folder, arguments)
+        return
+    latents = looking.latents(count, about["latent_dim"], seed, limit)
+    images = sheets.drawn(generator, latents, about["num_classes"], chosen, seed)
     if arguments.singles:
-        output = Path(arguments.output or _new(folder.samples / name))
-        output.mkdir(parents=True, exist_ok=True)
-        for i, image in enumerate(images):
-            pictures.write_png(output / f"{i:06d}.png", image)
+        _write_singles(images, folder, arguments)
+    elif arguments.beside_real:
+        sheet = sheets.beside_real(images, _source(config, arguments), arguments.seed)
+        _write(sheet, "beside-real-seed", folder, arguments)
+    elif arguments.nearest:
+        sheet, distances = sheets.beside_nearest(images, _source(config, arguments))
+        _write(sheet, "nearest-seed", folder, arguments)
+        print(
+            f"The nearest is {distances.min():.1f} away, half are no more than "
+            f"{sorted(distances)[len(distances) // 2]:.1f} (root mean square of pixels "
+            "from 0 to 255; 0 is a copy)."
+        )
+    elif columns is None or chosen is None:
+        _write(pictures.grid(images), "seed", folder, arguments)
     else:
-        output = Path(arguments.output or _new(folder.samples / f"{name}.png"))
-        output.parent.mkdir(parents=True, exist_ok=True)
-        grid = pictures.grid(images, columns=arguments.per_class)
-        pictures.write_png(output, grid)
+        parts = [images[i : i + columns] for i in range(0, count, columns)]
+        names = [(known or [])[label] for label in chosen[::columns]]
+        _write(pictures.named_rows(parts, names), "seed", folder, arguments)
+
+
+def _source(config: dict[str, Any], arguments: argparse.Namespace) -> Any:
+    """Returns the images that a run was trained on."""
+    from training.data import load_configured
+
+    height, width, channels = config["data"]["image_shape"]
+    moved = {} if arguments.data is None else {"name": arguments.data}
+    size = (height, width)
+    return load_configured(
+        config["preset"], image_size=size, channels=channels, **moved
+    )
+
+
+def _write_singles(
+    images: np.ndarray, folder: RunFolder, arguments: argparse.Namespace
+) -> None:
+    from training.storage import pictures
+
+    name = f"seed-{arguments.seed}"
+    output = Path(arguments.output or _new(folder.samples / name))
+    output.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images):
+        pictures.write_png(output / f"{i:06d}.png", image)
+    print(output)
+
+
+def _write(
+    sheet: np.ndarray, name: str, folder: RunFolder, arguments: argparse.Namespace
+) -> None:
+    from training.storage import pictures
+
+    name = f"{name}-{arguments.seed}.png"
+    output = Path(arguments.output or _new(folder.samples / name))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    pictures.write_png(output, sheet)
     print(output)
 
 
@@ -120,8 +213,11 @@ def _generator(folder: RunFolder, weights: str) -> Path:
 
 def _classes(
     arguments: argparse.Namespace, about: dict[str, Any]
-) -> tuple[list[int] | None, int]:
-    """Returns the class of each image, None for random ones or none; and how many."""
+) -> tuple[list[int] | None, int, int | None]:
+    """Returns the class of each image, None for random ones or none; how many images.
+
+    And how many there are in the row of each class, None for no such rows.
+    """
     known = about.get("num_classes") or 0
     if not known:
         for name in ("labels", "per_class"):
@@ -133,16 +229,33 @@ def _classes(
     labels = None
     if arguments.labels is not None:
         labels = _numbers(arguments.labels, known, about.get("class_names") or ())
-    if arguments.per_class is not None:
-        each = values.integer("per_class", arguments.per_class)
+    each = arguments.per_class
+    if each is None and arguments.count is None and labels is None:
+        if 0 < known <= _CLASS_ROWS:
+            each = max(1, _COUNT // known)
+    elif each is not None:
+        each = values.integer("per_class", each)
         memory.check("per_class", each, each)
+    if arguments.interpolate is not None:
+        return labels, 0, None
+    if each is not None:
         rows = labels if labels is not None else range(known)
-        return [label for label in rows for _ in range(each)], each * len(rows)
-    count = values.integer("count", arguments.count)
+        chosen = [label for label in rows for _ in range(each)]
+        return chosen, len(chosen), each
+    count = _COUNT
+    if arguments.count is not None:
+        count = values.integer("count", arguments.count)
     memory.check("count", count, count)
     if labels is not None:
-        return list(itertools.islice(itertools.cycle(labels), count)), count
-    return None, count
+        return list(itertools.islice(itertools.cycle(labels), count)), count, None
+    return None, count, None
+
+
+def _names(about: dict[str, Any]) -> list[str] | None:
+    classes = about.get("num_classes")
+    if classes is None:
+        return None
+    return list(about.get("class_names") or map(str, range(classes)))
 
 
 def _numbers(text: str, classes: int, names: Sequence[str]) -> list[int]:
@@ -168,44 +281,3 @@ def _new(path: Path) -> Path:
         for number in itertools.count(2)
     )
     return next(one for one in itertools.chain([path], others) if not one.exists())
-
-
-def _draw(
-    path: Path,
-    about: dict[str, Any],
-    count: int,
-    seed: int,
-    chosen: list[int] | None,
-    truncation: float | None,
-) -> np.ndarray:
-    import keras
-    import numpy as np
-
-    # Conditional batch norm is found by its registered name.
-    import sn_keras  # noqa: F401
-    from training.gan import draws, generated
-
-    generator = keras.saving.load_model(path, compile=False)
-    at = draws.samples(seed)
-    latents = draws.latents(at, count, about["latent_dim"])
-    if truncation is not None:
-        latents = _truncated(np.asarray(latents), truncation)
-    labels: Any = None
-    if about["num_classes"] is not None:
-        if chosen is None:
-            labels = draws.labels(at, count, about["num_classes"])
-        else:
-            labels = np.asarray(chosen, np.int32)
-    return np.concatenate(list(generated.images(generator, latents, labels)))
-
-
-def _truncated(latents: np.ndarray, limit: float) -> np.ndarray:
-    """Returns normal numbers as those of a normal distribution within ±`limit`.
-
-    By the distributions' quantiles, so that a seed's image stays much the same.
-    """
-    from scipy.special import ndtr, ndtri
-
-    low = ndtr(-limit)
-    quantiles = low + ndtr(latents.astype("float64")) * (1 - 2 * low)
-    return ndtri(quantiles).clip(-limit, limit).astype("float32")

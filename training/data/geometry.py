@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from training import values
+
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
@@ -35,25 +37,24 @@ class Geometry:
             pad: as the attribute.
 
         Raises:
-            ValueError: if an argument is none of these.
+            TypeError: if an argument is of another kind.
+            ValueError: if it is out of its range.
         """
-        size = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if size is not None:
-            size = tuple(size) if isinstance(size, (tuple, list)) else ()
-            integers = all(
-                isinstance(side, int) and not isinstance(side, bool) and side >= 1
-                for side in size
-            )
-            if len(size) != 2 or not integers:
-                raise ValueError(
-                    "`image_size` must be an integer of 1 or more, a pair of them, or "
-                    f"None. Received: image_size={image_size!r}"
-                )
-        if channels not in (None, 1, 3):
-            raise ValueError(
-                "`channels` must be 1 (grey), 3 (RGB) or None (as the images are). "
-                f"Received: channels={channels!r}"
-            )
+        size: tuple[int, int] | None = None
+        if isinstance(image_size, (tuple, list)):
+            if len(image_size) != 2:
+                wanted = "an integer of 1 or more, a pair of them, or None"
+                raise ValueError(values.message("image_size", wanted, image_size))
+            height, width = (values.integer("image_size", one) for one in image_size)
+            size = (height, width)
+        elif image_size is not None:
+            side = values.integer("image_size", image_size)
+            size = (side, side)
+        if channels is not None:
+            channels = values.integer("channels", channels)
+            if channels not in (1, 3):
+                wanted = "1 (grey), 3 (RGB) or None (as the images are)"
+                raise ValueError(values.message("channels", wanted, channels))
         return cls(size, channels, pad)
 
     def apply(self, images: tf.Tensor) -> tf.Tensor:

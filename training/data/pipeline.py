@@ -6,10 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from training import values
 from training.data.sources import DataSource
 
-# Decorrelates the noise from the order of the images, which has the same seed.
+# Decorrelate noise and flips from the order of the images, which has the same seed.
 _NOISE = 0x015E
+_FLIPS = 0xF11B
 
 
 def make_dataset(
@@ -19,6 +21,7 @@ def make_dataset(
     start: int = 0,
     worker_index: int = 0,
     num_workers: int = 1,
+    flips: bool = False,
 ) -> tf.data.Dataset:
     """Returns an endless dataset of batches of images in [−1, 1].
 
@@ -44,6 +47,8 @@ def make_dataset(
         start: how many images of the stream to leave out.
         worker_index: which worker this is, from 0.
         num_workers: how many workers there are; a divisor of `batch_size`.
+        flips: whether half of the images are mirrored, other ones in each epoch; which
+            ones depends on the seed and the position alone.
 
     Returns:
         A dataset of float32 images of shape `(batch_size, height, width, channels)`,
@@ -68,11 +73,12 @@ def make_dataset(
             "`source` must be a DataSource, such as `load` returns. "
             f"Received: source of type {type(source).__name__}"
         )
-    _check("batch_size", batch_size, 1, 2**31)
-    _check("seed", seed, 0, 2**31)
-    _check("start", start, 0, 2**62)
-    _check("num_workers", num_workers, 1, 2**31)
-    _check("worker_index", worker_index, 0, num_workers)
+    batch_size = values.integer("batch_size", batch_size, 1, 2**31 - 1)
+    seed = values.integer("seed", seed, 0, 2**31 - 1)
+    start = values.integer("start", start, 0, 2**62 - 1)
+    num_workers = values.integer("num_workers", num_workers, 1, 2**31 - 1)
+    worker_index = values.integer("worker_index", worker_index, 0, num_workers - 1)
+    flips = values.boolean("flips", flips)
     if batch_size % num_workers:
         raise ValueError(
             f"`batch_size` must be a multiple of `num_workers`, {num_workers}. "
@@ -91,6 +97,16 @@ def make_dataset(
             ],
             axis=0,
         )
+        if flips:
+            chosen = tf.concat(
+                [
+                    _flipped(seed, first + block * batch_size, share)
+                    for block in range(num_workers)
+                ],
+                axis=0,
+            )
+            mirrored = tf.reverse(images, axis=[2])
+            images = tf.where(chosen[:, None, None, None], mirrored, images)
         images = (tf.cast(images, tf.float32) + noise) * (1 / 128) - 1
         images = tf.ensure_shape(images, [batch_size, *source.image_shape])
         return (images, tf.ensure_shape(labels[0], [batch_size])) if labels else images
@@ -106,6 +122,20 @@ def make_dataset(
     return dataset.apply(endless).prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
+def _flipped(seed: int, first: tf.Tensor, count: int) -> tf.Tensor:
+    """Returns whether each of `count` positions from `first` on is mirrored, bools."""
+    key, _ = tf.raw_ops.StatelessRandomGetKeyCounter(seed=[seed, _FLIPS])
+    low = tf.cast(first, tf.uint64)
+    numbers = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=[count, 4],  # what a count of Philox makes
+        key=key,
+        counter=tf.stack([low, tf.zeros_like(low)]),
+        alg=1,  # Philox, on every device
+        dtype=tf.uint32,
+    )
+    return tf.bitwise.bitwise_and(numbers[:, 0], 1) == 1
+
+
 def _noise(
     seed: int, first: tf.Tensor, count: int, image_shape: tuple[int, int, int]
 ) -> tf.Tensor:
@@ -116,8 +146,8 @@ def _noise(
     batch, and yet each image's noise is its own.
     """
     height, width, channels = image_shape
-    values = height * width * channels
-    counts = -(-values // 4)
+    numbers = height * width * channels
+    counts = -(-numbers // 4)
     key, _ = tf.raw_ops.StatelessRandomGetKeyCounter(seed=[seed, _NOISE])
     low = tf.cast(first * counts, tf.uint64)
     uniform = tf.raw_ops.StatelessRandomUniformV2(
@@ -126,13 +156,4 @@ def _noise(
         counter=tf.stack([low, tf.zeros_like(low)]),
         alg=1,  # Philox, on every device
     )
-    return tf.reshape(uniform[:, :values], [count, height, width, channels])
-
-
-def _check(name: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"`{name}` must be an integer. Received: {name}={value!r}")
-    if not low <= value < high:
-        raise ValueError(
-            f"`{name}` must be an integer in [{low}, {high}). Received: {name}={value}"
-        )
+    return tf.reshape(uniform[:, :numbers], [count, height, width, channels])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 
@@ -230,8 +231,14 @@ class ArraySource(IndexedSource):
 
     def gather(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
         """Gathers from tensors in the computer's memory."""
+        arrays = self._tensors
+        return lambda indices: tuple(tf.gather(array, indices) for array in arrays)
+
+    @functools.cached_property
+    def _tensors(self) -> list[tf.Tensor]:
+        # Once: each is a copy.
         with tf.device("CPU:0"):  # a GPU's memory has better uses
             arrays = [tf.constant(self.images)]
             if self.labels is not None:
                 arrays.append(tf.constant(self.labels))
-        return lambda indices: tuple(tf.gather(array, indices) for array in arrays)
+        return arrays

@@ -12,13 +12,15 @@ import keras
 import tensorflow as tf
 
 from training import keras_private
+from training.averaging import RampedAdam
 from training.fast.form import Form
 
 
 def form(optimizer: keras.optimizers.Optimizer) -> Form | None:
     """Returns an update of each weight by one kernel, for plain Adam alone."""
     # By its very type: a subclass, such as AdamW's, may compute something else.
-    if type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
+    known = (keras.optimizers.Adam, RampedAdam)
+    if type(optimizer) in known and not optimizer.amsgrad:
         return Form(optimizer, "update_step", _update_step)
     return None
 

@@ -12,10 +12,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from training import values
 from training.gan import draws
+from training.gan.policies import POLICIES, names_of
 
-POLICIES = ("color", "translation", "cutout")
 _TRANSLATION = 1 / 8  # of the side, at most
 _CUTOUT = 1 / 2  # of the side
 # Brightness, saturation, contrast; two of translation; two of cutout. All are drawn
@@ -42,9 +41,13 @@ class DifferentiableAugmentation:
     Example:
 
     ```python
+    from training.gan import draws
+
     augmentation = DifferentiableAugmentation("color,translation")
-    gan.compile(…, augmentation=augmentation)
+    seen = augmentation(images, draws.At(seed=0, step=0, update=1))
     ```
+
+    In training it is an argument of `GAN.compile`.
 
     Source: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training",
     NeurIPS 2020, https://arxiv.org/abs/2006.10738.
@@ -60,6 +63,7 @@ class DifferentiableAugmentation:
             images: floats of shape `(batch, height, width, channels)`.
             at: what the numbers depend on.
         """
+        images = tf.convert_to_tensor(images)
         uniform = draws.uniform(at, images.shape[0], _NUMBERS)
         numbers = tf.unstack(tf.cast(uniform, images.dtype), axis=1)
         if "color" in self.policies:
@@ -78,26 +82,6 @@ class DifferentiableAugmentation:
     def from_config(cls, config: dict[str, Any]) -> DifferentiableAugmentation:
         """Returns the augmentation of a config."""
         return cls(**config)
-
-
-def names_of(policies: str | Sequence[str]) -> tuple[str, ...]:
-    """Returns the policies that a user names, in the order that they come in.
-
-    Raises:
-        TypeError: if it is neither a string nor a sequence of strings.
-        ValueError: if one is unknown or there are none.
-    """
-    names = policies.split(",") if isinstance(policies, str) else policies
-    if not isinstance(names, (list, tuple)) or not names:
-        wanted = f"names among {list(POLICIES)}, joined by commas"
-        raise TypeError(values.message("augmentation", wanted, policies))
-    chosen = {
-        values.name(
-            "augmentation", name.strip() if isinstance(name, str) else name, POLICIES
-        )
-        for name in names
-    }
-    return tuple(name for name in POLICIES if name in chosen)
 
 
 def color(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from training import values
 from training.deferred import keras, layers
 from training.normalizers import Normalizer
 
@@ -32,14 +33,10 @@ def scaled(width: int, multiplier: float) -> int:
         multiplier: positive number.
 
     Raises:
-        ValueError: if `multiplier` is not positive.
+        TypeError: if `multiplier` is no number.
+        ValueError: if it is not positive.
     """
-    if isinstance(multiplier, bool) or not multiplier > 0:
-        raise ValueError(
-            "A width multiplier must be a positive number. "
-            f"Received: width_multiplier={multiplier!r}"
-        )
-    return max(1, round(width * multiplier))
+    return max(1, round(width * values.number("width_multiplier", multiplier, above=0)))
 
 
 def batch_norm(x: Tensor, name: str, synchronized: bool = False) -> Tensor:

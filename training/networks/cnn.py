@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from training import values
 from training.deferred import keras, layers
 from training.networks.base import Network, check_image_shape
 from training.networks.blocks import scaled
@@ -63,6 +64,7 @@ def generator(
     """
     size, channels = check(image_shape)
     classes = check_num_classes(num_classes)
+    latent_dim = values.integer("latent_dim", latent_dim)
     bottom = math.ceil(size / 8)
     first, *widths = (scaled(w, width_multiplier) for w in (512, 256, 128, 64))
     latents = keras.Input((latent_dim,), name="latents")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from training import values
 from training.deferred import keras, layers, sn_keras
 from training.networks.blocks import (
     BATCH_NORM_EPSILON,
@@ -38,29 +39,18 @@ def check_num_classes(num_classes: int | None) -> int:
         num_classes: number of classes, or None for an unconditional network.
 
     Raises:
-        ValueError: if it is neither None nor a positive integer.
+        TypeError: if it is neither None nor an integer.
+        ValueError: if it is below 1.
     """
     if num_classes is None:
         return 0
-    if (
-        not isinstance(num_classes, int)
-        or isinstance(num_classes, bool)
-        or num_classes < 1
-    ):
-        raise ValueError(
-            "`num_classes` must be None or an integer of 1 or more. "
-            f"Received: num_classes={num_classes!r}"
-        )
-    return num_classes
+    return values.integer("num_classes", num_classes)
 
 
 def check_name(conditioning: str | None) -> None:
-    """Raises a ValueError if a form of conditioning is neither None nor known."""
-    if conditioning is not None and conditioning not in CONDITIONINGS:
-        raise ValueError(
-            f"`conditioning` must be None or one of {list(CONDITIONINGS)}. "
-            f"Received: conditioning={conditioning!r}"
-        )
+    """Raises if a form of conditioning is neither None nor known."""
+    if conditioning is not None:
+        values.name("conditioning", conditioning, CONDITIONINGS)
 
 
 def check_conditioning(conditioning: str | None, num_classes: int | None) -> int:

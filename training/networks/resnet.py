@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from training import normalizers
+from training import normalizers, values
 from training.deferred import keras, layers, ops
 from training.networks.base import Network, check_image_shape
 from training.networks.blocks import (
@@ -111,15 +111,7 @@ def generator(
     Source: Miyato et al. 2018, tables 4 to 6.
     """
     architecture = _architecture(image_shape)
-    if (
-        isinstance(latent_dim, bool)
-        or not isinstance(latent_dim, int)
-        or latent_dim < 1
-    ):
-        raise ValueError(
-            "`latent_dim` must be an integer of 1 or more. "
-            f"Received: latent_dim={latent_dim!r}"
-        )
+    latent_dim = values.integer("latent_dim", latent_dim)
     plain = normalizers.get("none")
     latents = keras.Input((latent_dim,), name="latents")
     classes = check_num_classes(num_classes)

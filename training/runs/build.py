@@ -9,6 +9,8 @@ from typing import Any
 import keras
 
 from training import networks, normalizers
+from training.averaging import RampedAdam
+from training.gan.augmentation import DifferentiableAugmentation
 from training.gan.model import GAN
 from training.gan.schedules import LinearDecay
 from training.runs.options import RunOptions
@@ -69,6 +71,9 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
         discriminator_optimizer=_adam(preset, updates),
         loss=preset.loss,
         gradient_penalty=preset.gradient_penalty or None,
+        augmentation=None
+        if preset.augmentation is None
+        else DifferentiableAugmentation(preset.augmentation),
         steps_per_execution=options.steps_per_execution,
         jit_compile=jit[options.jit],
     )
@@ -80,10 +85,9 @@ def _adam(preset: Preset, updates: int, **options: Any) -> keras.optimizers.Adam
     rate: Any = preset.learning_rate
     if preset.decay_steps:
         rate = LinearDecay(rate, preset.steps * updates, preset.decay_steps * updates)
+    kind = RampedAdam if preset.ema_ramp else keras.optimizers.Adam
     # Chainer's epsilon, which the authors ran with; Keras' default is 1e-7.
-    return keras.optimizers.Adam(
-        rate, preset.beta_1, preset.beta_2, epsilon=1e-8, **options
-    )
+    return kind(rate, preset.beta_1, preset.beta_2, epsilon=1e-8, **options)
 
 
 @contextlib.contextmanager

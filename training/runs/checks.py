@@ -14,6 +14,7 @@ from training import memory, networks, normalizers, values
 from training.data import known_names
 from training.devices import STRATEGIES
 from training.gan.losses import LOSSES
+from training.gan.policies import names_of
 from training.networks.conditional import CONDITIONINGS
 from training.runs.options import JIT, ON_NAN, RunOptions
 from training.runs.preset import PRECISIONS, Preset
@@ -52,7 +53,9 @@ def preset(given: Any) -> Preset:
         **_fields(full, values.integer, ["seed"], minimum=0, maximum=2**31 - 1),
         **_fields(full, _count, ["decay_steps"], minimum=0),
         **_fields(full, values.number, ["split"], minimum=0, below=1),
-        **_fields(full, values.boolean, ["synchronized", "skip_broken"]),
+        **_fields(
+            full, values.boolean, ["synchronized", "skip_broken", "ema_ramp", "flips"]
+        ),
     )
     for name, known in (
         ("network", networks.NETWORKS),
@@ -63,6 +66,8 @@ def preset(given: Any) -> Preset:
         values.name(name, getattr(checked, name), known)
     if checked.conditioning is not None:
         values.name("conditioning", checked.conditioning, CONDITIONINGS)
+    if checked.augmentation is not None:
+        names_of(checked.augmentation)
     if not isinstance(checked.data, str):
         raise TypeError(values.message("data", "a name or a path", checked.data))
     if not isinstance(checked.background, str):

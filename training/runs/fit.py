@@ -128,7 +128,8 @@ def _check_folder(folder: RunFolder, preset: Preset) -> None:
     if os.environ.get("TF_CONFIG"):
         return
     data = folder.config().get("data") if folder.config_file.exists() else None
-    folder.check({"preset": preset.as_dict(), "data": data or {}})
+    config = {"preset": preset.as_dict(), "data": data or {}}
+    folder.check(config, Preset.defaults())
 
 
 def _load(preset: Preset) -> Any:

@@ -126,6 +126,7 @@ def _train(run: Run, gan: GAN, start: Checkpoint | None, rollbacks: int) -> None
         start=gan.step * images_per_step,
         worker_index=worker,
         num_workers=workers,
+        flips=run.preset.flips,
     )
     events = None
     if run.chief:

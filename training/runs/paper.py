@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from training import values
+from training.runs.ours import OURS
 from training.runs.preset import Preset
 
 # Rows that the paper has for CIFAR-10 alone.
@@ -149,16 +150,8 @@ def _imagenet() -> list[Preset]:
     ]
 
 
-_DEMO = Preset(
-    name="mnist-demo",
-    description="5,000 embedded digits, standard CNN at a quarter of its width, SN",
-    data="mnist5k",
-    width_multiplier=0.25,
-    steps=1_500,
-)
-
 PRESETS: dict[str, Preset] = {
-    one.name: one for one in (_DEMO, *_table_2(), *_tables_7_and_8(), *_imagenet())
+    one.name: one for one in (*OURS, *_table_2(), *_tables_7_and_8(), *_imagenet())
 }
 
 

@@ -88,6 +88,15 @@ class Preset:
         0, "updates at the end over which the learning rate falls linearly to 0"
     )
     ema: float = _option(0.0, "momentum of an average of G's weights, 0 for none")
+    ema_ramp: bool = _option(
+        False, "whether that momentum grows from 0, as t / (t + 9) at step t"
+    )
+    augmentation: str | None = _option(
+        None, "what D sees all images through: color, translation and cutout, by commas"
+    )
+    flips: bool = _option(
+        False, "whether half of the real images are mirrored, anew in each epoch"
+    )
     synchronized: bool = _option(
         False,
         "whether G's batch norm takes the statistics of all devices' images together",

@@ -61,6 +61,13 @@ class RunFolder:
         self.averaged_generator = self.path / "generator-ema.keras"
         self.discriminator = self.path / "discriminator.keras"
 
+    def usual_weights(self) -> str:
+        """Returns which weights of G are drawn and scored if nothing else is asked for.
+
+        `"ema"`, their average, where there is one, else `"last"`.
+        """
+        return "ema" if self.averaged_generator.exists() else "last"
+
     def check(
         self, config: dict[str, Any], defaults: dict[str, Any] | None = None
     ) -> None:

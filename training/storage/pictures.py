@@ -1,15 +1,19 @@
-"""Generated images as pixels, grids and PNG files."""
+"""Generated images as pixels, grids, sheets and files."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from training.storage.files import replacing
+
+_NAME = 20  # characters of a row's name
+_FRAME = 80  # milliseconds of an animation's frame
 
 
 def to_uint8(images: Any) -> np.ndarray:
@@ -41,8 +45,60 @@ def grid(images: np.ndarray, gap: int = 2, columns: int | None = None) -> np.nda
     return canvas
 
 
+def named_rows(rows: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
+    """Returns rows of images below each other, each with a name on its left.
+
+    Args:
+        rows: uint8, shape `(count, height, width, channels)` each, all of one shape.
+        names: one for each row; "" for none.
+
+    Returns:
+        A uint8 array of shape `(height, width, channels)`.
+    """
+    sheet = grid(np.concatenate(rows), columns=len(rows[0]))
+    height = rows[0].shape[1] + 2
+    font = ImageFont.load_default(size=max(9, min(14, height // 2)))
+    shown = [_shown(name) for name in names]
+    width = 8 + math.ceil(max(font.getlength(name) for name in shown))
+    margin = Image.new("L", (width, sheet.shape[0]))
+    draw = ImageDraw.Draw(margin)
+    for number, name in enumerate(shown):
+        middle = number * height + rows[0].shape[1] / 2
+        draw.text((width - 4, middle), name, fill=255, font=font, anchor="rm")
+    pixels = np.asarray(margin)[..., None].repeat(sheet.shape[-1], axis=-1)
+    return np.concatenate([pixels, sheet], axis=1)
+
+
+def _shown(name: str) -> str:
+    # The font has no other characters, and a long name would push the images out.
+    plain = name.encode("latin-1", "replace").decode("latin-1")
+    return plain if len(plain) <= _NAME else plain[: _NAME - 1] + "…"
+
+
+def write_animation(path: Path | str, frames: Sequence[np.ndarray]) -> None:
+    """Writes uint8 images as an animation without end, by `path`'s ending.
+
+    Args:
+        path: ends in `.gif` or `.webp`.
+        frames: each of 1 or 3 channels and one size.
+    """
+    images = [_image(frame) for frame in frames]
+    options: dict[str, Any] = {"duration": _FRAME, "loop": 0}
+    kind = Path(path).suffix.lower().lstrip(".")
+    if kind == "webp":
+        options["lossless"] = True
+        images = [image.convert("RGB") for image in images]
+    with replacing(path) as temporary:
+        images[0].save(
+            temporary, kind, save_all=True, append_images=images[1:], **options
+        )
+
+
 def write_png(path: Path | str, image: np.ndarray) -> None:
     """Writes a uint8 image of 1 or 3 channels in place of `path`."""
-    pixels = image[:, :, 0] if image.shape[-1] == 1 else image
     with replacing(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+        _image(image).save(temporary, format="PNG")
+
+
+def _image(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[-1] == 1 else pixels)

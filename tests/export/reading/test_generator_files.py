@@ -20,6 +20,13 @@ def _model(image=(4, 4, 3), **latents):
     return keras.Model(inputs, layers.Reshape(image)(x))
 
 
+def test_of_a_runs_folder_the_averaged_weights_are_taken(small_resnet, tmp_path):
+    small_resnet.save(tmp_path / "generator.keras")
+    assert loading.load(tmp_path).source == str(tmp_path)
+    small_resnet.save(tmp_path / "generator-ema.keras")
+    assert loading.load(tmp_path).source == str(tmp_path / "generator-ema.keras")
+
+
 def test_a_runs_folder_tells_the_classes(small_resnet, tmp_path):
     small_resnet.save(tmp_path / "generator.keras")
     names = ["cat", "dog", "hen"]

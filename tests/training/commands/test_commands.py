@@ -185,6 +185,7 @@ def test_fields_are_parsed_by_their_types():
         "synchronized": True,
         "data": "somewhere",
     }
+    assert parsed("--flips", "--skip-broken") == {"flips": True, "skip_broken": True}
     for bad in ("--steps=5.5", "--beta-1=x", "--synchronized=maybe", "--steps=none"):
         with pytest.raises(SystemExit):
             parsed(bad)
@@ -277,9 +278,11 @@ def test_sample_draws_a_row_a_class_by_name(tmp_path, capsys):
     config["generator"]["class_names"] = ["cat", "dog", "cow"]
     write_json(folder.config_file, config)
     assert main(["sample", str(folder.path), "--per-class", "2"]) == 0
-    assert pixels(folder.samples / "seed-0.png").shape == (16, 10)
+    rows = pixels(folder.samples / "seed-0.png")
+    assert rows.shape[0] == 16
+    assert rows[:, :-10].any()  # the names
     main(["sample", str(folder.path), "--per-class", "2", "--labels", "cow,dog"])
-    rows = pixels(folder.samples / "seed-0-2.png")
+    rows = pixels(folder.samples / "seed-0-2.png")[:, -10:]
     assert rows.shape == (10, 10)
     both = tmp_path / "both.png"
     main(
@@ -292,13 +295,46 @@ def test_sample_draws_a_row_a_class_by_name(tmp_path, capsys):
 def test_truncated_latents_are_normal_ones_within_the_limit(monkeypatch):
     from scipy import stats
 
-    from training.commands import sample
+    from training.evaluation import looking
 
     latents = np.random.default_rng(0).standard_normal((500, 8)).astype("float32")
-    found = sample._truncated(latents, 0.7)
+    found = looking.truncated(latents, 0.7)
     assert np.abs(found).max() <= 0.7
     expected = stats.truncnorm(-0.7, 0.7).ppf(stats.norm.cdf(latents))
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_sample_draws_ways_and_animations(tmp_path, capsys):
+    folder = a_run(tmp_path / "run", num_classes=3)
+    run = str(folder.path)
+    assert main(["sample", run]) == 0
+    assert pixels(folder.samples / "seed-0.png").shape[0] == 3 * 6 - 2
+    assert main(["sample", run, "--interpolate", "5"]) == 0
+    ways = pixels(folder.samples / "interpolation-seed-0.png")
+    assert ways[:, -28:].shape == (3 * 6 - 2, 28)
+    for name, labels in (("a.gif", []), ("b.webp", ["--labels", "0,2"])):
+        output = str(tmp_path / name)
+        assert (
+            main(["sample", run, "--interpolate=4", "--output", output, *labels]) == 0
+        )
+        with Image.open(output) as image:
+            assert image.n_frames == 6
+    assert "two classes or more" in fails(
+        capsys, "sample", run, "--interpolate", "4", "--labels", "1"
+    )
+    assert "`--interpolate`" in fails(capsys, "sample", run, "--interpolate", "1")
+
+
+def test_sample_takes_the_average_where_there_is_one(tmp_path):
+    folder = a_run(tmp_path / "run")
+    other = a_run(tmp_path / "other")
+    main(["sample", str(other.path)])
+    other.generator.rename(folder.averaged_generator)
+    main(["sample", str(folder.path)])
+    averaged = pixels(folder.samples / "seed-0.png")
+    np.testing.assert_array_equal(averaged, pixels(other.samples / "seed-0.png"))
+    main(["sample", str(folder.path), "--weights", "last"])
+    assert (pixels(folder.samples / "seed-0-2.png") != averaged).any()
 
 
 def test_sample_refuses(tmp_path, capsys):

@@ -217,3 +217,26 @@ def test_bad_arguments_are_named(arguments, error, message):
 def test_bad_arrays_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         ArraySource(*arguments)
+
+
+def test_flips_mirror_half_of_the_images_by_position():
+    images = np.random.default_rng(0).integers(0, 256, (20, 2, 9, 3), np.uint8)
+    source = ArraySource(images, np.arange(20))
+
+    def flipped(count, **options):
+        dataset = make_dataset(source, 10, seed=3, flips=True, **options)
+        found = []
+        for batch, labels in dataset.take(count):
+            pixels = np.floor((batch.numpy() + 1) * 128).astype(np.uint8)
+            for image, label in zip(pixels, labels.numpy(), strict=True):
+                mirrored = np.array_equal(image, images[label][:, ::-1])
+                assert mirrored or np.array_equal(image, images[label])
+                found.append(bool(mirrored))
+        return found
+
+    whole = flipped(40)
+    assert 140 < sum(whole) < 260
+    assert whole[:20] != whole[20:40]  # another epoch
+    assert flipped(4, start=7) == whole[7:47]
+    second = flipped(2, worker_index=1, num_workers=2)
+    assert second == [*whole[5:10], *whole[15:20], *whole[25:30], *whole[35:40]]

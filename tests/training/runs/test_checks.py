@@ -128,16 +128,23 @@ def test_data_that_are_not_there(data, message, tmp_path, monkeypatch):
         checks.data(there)
 
 
+class Images(types.SimpleNamespace):
+    def __len__(self):
+        return 64
+
+
 def test_what_images_must_have():
-    unlabelled = types.SimpleNamespace(image_shape=(32, 32, 1), num_classes=None)
+    unlabelled = Images(image_shape=(32, 32, 1), num_classes=None)
     preset = checked(conditioning="projection")
     with pytest.raises(ValueError, match="'projection' needs labels"):
         checks.images(preset, RunOptions(), unlabelled)
     with pytest.raises(ValueError, match="`score_every` needs labels"):
         checks.images(checked(), RunOptions(score_every=5), unlabelled)
     checks.images(checked(), RunOptions(score_every=5, inception="x"), unlabelled)
-    labelled = types.SimpleNamespace(image_shape=(32, 32, 2), num_classes=3)
+    labelled = Images(image_shape=(32, 32, 2), num_classes=3)
     with pytest.raises(ValueError, match="1 or 3 channels"):
         checks.images(preset, RunOptions(), labelled)
-    grey = types.SimpleNamespace(image_shape=(32, 32, 1), num_classes=3)
+    grey = Images(image_shape=(32, 32, 1), num_classes=3)
     checks.images(dataclasses.replace(preset), RunOptions(score_every=5), grey)
+    with pytest.raises(ValueError, match="`batch_size` must be at most 64"):
+        checks.images(checked(batch_size=65), RunOptions(), grey)

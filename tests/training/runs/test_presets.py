@@ -28,7 +28,7 @@ def test_settings_are_those_of_the_paper():
 def test_every_preset_names_parts_that_are_there(preset):
     full = checks.preset(preset)
     assert full.discriminator_steps == SETTINGS[full.setting].discriminator_steps
-    assert full.image_size == {"cifar10": 32, "stl10": 48, "imagenet": 128}.get(
+    assert full.image_size == {"stl10": 48, "photos": 64, "imagenet": 128}.get(
         full.data, 32
     )
 

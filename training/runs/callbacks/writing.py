@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from training.evaluation import sheets
+from training.gan import draws
 from training.gan.after_step import AfterStep, numbers
 from training.runs.callbacks.finiteness import spectral_norms
 from training.runs.run import Run
 from training.storage import pictures
 from training.storage.tensorboard import Events
 from training.terminal import ProgressLine
+
+_ROWS = 20  # more rows than these are no longer looked at
+_WAYS = 8
+_NEIGHBOURS = 10_000  # real images that are looked through, a second of time
 
 
 class Log(AfterStep):
@@ -59,6 +65,10 @@ class Log(AfterStep):
 class Samples(AfterStep):
     """Writes a grid of samples of the same latents each time.
 
+    By the average of G's weights where there is one. Of up to 20 classes each has a row
+    with its name. TensorBoard also gets ways between latents, and samples above the
+    real images next to them.
+
     Args:
         run: the run.
         events: TensorBoard's files.
@@ -69,16 +79,38 @@ class Samples(AfterStep):
         self._folder = run.folder
         self._events = events
         self._count = run.options.samples
+        self._source = run.source
+        self._names = getattr(run.source, "class_names", None)
 
     def after(self, step: int, due: bool, logs: Any) -> None:
         if not due:
             return
-        labels = None
-        if self.model.num_classes is not None:
-            # A column a class, as far as the square goes.
-            columns = math.ceil(math.sqrt(self._count))
-            labels = np.arange(self._count) % columns % self.model.num_classes
-        pixels = pictures.to_uint8(self.model.generate(self._count, labels=labels))
-        grid = pictures.grid(pixels)
+        generator = self.model.averaged_generator() or self.model.generator
+        classes = self.model.num_classes
+        names: list[str] | None = None
+        count, labels, rows = self._count, None, 0
+        if classes is not None:
+            names = list(self._names or map(str, range(classes)))
+            columns = math.ceil(math.sqrt(count))
+            labels = np.arange(count) % columns % classes
+            if classes <= _ROWS:
+                each = max(1, count // classes)
+                count, rows = each * classes, classes
+                labels = np.arange(classes).repeat(each)
+            labels = labels.astype(np.int32)
+        at = draws.samples(0)
+        latents = draws.latents(
+            at, max(count, 2 * _WAYS), self.model.latent_dim
+        ).numpy()
+        images = sheets.images_of(generator, latents[:count], labels)
+        if rows:
+            grid = pictures.named_rows(np.split(images, rows), names or [])
+        else:
+            grid = pictures.grid(images)
         pictures.write_png(self._folder.samples / f"step-{step:08d}.png", grid)
         self._events.image(step, "samples", grid)
+        ways, ends = sheets.interpolation(generator, latents[: 2 * _WAYS], _WAYS, names)
+        self._events.image(step, "interpolation", pictures.named_rows(ways, ends))
+        spread = images[:: max(1, len(images) // _WAYS)][:_WAYS]
+        pairs, _ = sheets.beside_nearest(spread, self._source, _NEIGHBOURS)
+        self._events.image(step, "nearest", pairs)
