@@ -96,7 +96,7 @@ def not_a_count(text):
 COUNTS = (
     "steps batch-size image-size latent-dim discriminator-steps generator-batch-size "
     "log-every sample-every samples checkpoint-every keep steps-per-execution "
-    "spectra-every score-every score-images"
+    "spectra-every score-every score-images worker-timeout"
 ).split()
 FIT = {
     **{name: texts(NOT_COUNTS).filter(not_a_count) for name in COUNTS},
@@ -296,7 +296,7 @@ OPTION_FIELDS = {
         name: NOT_COUNTS
         for name in (
             "steps_per_execution log_every sample_every samples checkpoint_every keep "
-            "spectra_every score_every score_images"
+            "spectra_every score_every score_images worker_timeout"
         ).split()
     },
     "strategy": st.one_of(words("auto", "mirrored", "tpu"), st.none(), st.integers()),
