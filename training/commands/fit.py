@@ -75,16 +75,19 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return result.exit_code
     folder = result.folder
+    generator, kind = folder.generator, ""
+    if folder.usual_weights() == "ema":
+        generator, kind = folder.averaged_generator, "  (the average of its weights)"
     print(
         f"""Finished in {duration(result.seconds)}.
 Samples      {folder.samples}
-Generator    {folder.generator}
+Generator    {generator}{kind}
              import keras, sn_keras  # sn_keras registers its layers
-             keras.saving.load_model("{folder.generator}")
+             keras.saving.load_model("{generator}")
 TensorBoard  tensorboard --logdir {folder.logs}
 Next         python -m training sample {folder.path}
              python -m training evaluate {folder.path}
-             python -m export {folder.generator} --output {folder.path}/exported"""
+             python -m export {folder.path} --output {folder.path}/exported"""
     )
     return 0
 

@@ -1,5 +1,7 @@
 import io
+import os
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -380,6 +382,22 @@ def test_decoding_on_demand_gives_the_same_stream(tmp_path, pixels, size, labell
     for held, read in zip(*streams, strict=True):
         for one, other in zip(held, read, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_an_index_of_many_files_takes_little_memory(tmp_path, pixels):
+    files = 2000
+    save(tmp_path / "first.png", pixels[0])
+    for number in range(files):
+        folder = tmp_path / "photos" / f"class{number % 10}"
+        folder.mkdir(parents=True, exist_ok=True)
+        os.link(tmp_path / "first.png", folder / f"photograph-{number:07d}.png")
+    tracemalloc.start()
+    source = load(tmp_path / "photos", streaming=True, image_size=64)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(source) == files
+    # A million in 1 GB; their pixels would be 12 GB.
+    assert peak < files * 1000 + 2**20
 
 
 def test_a_file_that_breaks_while_it_is_needed(tmp_path, pixels):
