@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+import sn_keras  # noqa: F401 (registers the layers that files name)
 from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.extractors import (
     ClassifierExtractor,

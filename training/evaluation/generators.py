@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+import sn_keras  # noqa: F401 (registers the layers that files name)
 from training.evaluation.callbacks import best_generator_path, read_best
 from training.storage.folder import RunFolder
 

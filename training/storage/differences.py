@@ -110,7 +110,7 @@ def _pictures(expected: pathlib.Path, found: pathlib.Path) -> list[str]:
 def _models(expected: pathlib.Path, found: pathlib.Path) -> list[str]:
     import keras
 
-    import sn_keras  # noqa: F401 - registers the wrappers in a discriminator's file
+    import sn_keras  # noqa: F401 (registers the layers that files name)
 
     differing = []
     for path in sorted(expected.glob("*.keras")):

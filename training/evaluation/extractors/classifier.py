@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+import sn_keras  # noqa: F401 (registers the layers that files name)
 from training.evaluation.extractors.cache import prepare_cache
 from training.evaluation.extractors.classifier_network import (
     LabelledImages,
