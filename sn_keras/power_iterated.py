@@ -150,8 +150,9 @@ class PowerIterated(NormDivision):
 
         Returns:
             A scalar tensor. For a layer with several kernels a dict from their
-            names, such as `"query/kernel"`, to scalars. The exact value, by singular
-            value decomposition, is `sn_keras.singular_values`'s first.
+            names, such as `"query/kernel"`, to scalars. The exact value of a kernel's
+            matrix, by singular value decomposition, is the first of
+            `sn_keras.singular_values`.
 
         Raises:
             ValueError: if the layer is not built.

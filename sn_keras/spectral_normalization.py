@@ -67,8 +67,9 @@ class SpectralNormalization(PowerIterated):
         norm: "kernel" for the norm of the kernel's matrix, as in the paper, or
             "operator" for the convolution's own: that of the linear map from the
             layer's input to its output, which depends on strides, padding and the
-            size of the input. Dense layers and Embedding have the same of both;
-            recurrent and attention layers have no "operator". Defaults to "kernel".
+            size of the input. Dense layers, Embedding and the projections of attention
+            have the same of both. Recurrent layers and classes of your own have no
+            "operator". Defaults to "kernel".
         input_size: for "operator", the size that the norm is taken at: an integer, or
             one a spatial axis. Defaults to None, that which the layer is built for
             and is then called on.
