@@ -42,8 +42,7 @@ def simplify(
     - With `portable`, convolutions that converters don't take become others
       (`portable.rewritten`).
 
-    A layer that is called with `training=True` is left as it is, as are those inside
-    nested models.
+    Layers inside nested models are left as they are.
 
     Args:
         model: a Functional or Sequential model; not changed.
@@ -142,7 +141,7 @@ def _foldable(model: keras.Model, readers: Mapping[int, int]) -> Pairs:
     """Returns batch norms (by id) with the layer that each one folds into."""
     folded = {}
     for layer in model.layers:
-        if type(layer) is not keras.layers.BatchNormalization or _in_training(layer):
+        if type(layer) is not keras.layers.BatchNormalization:
             continue
         producer = _before(layer, readers)
         if (
@@ -199,16 +198,9 @@ def _inputs(layer: keras.layers.Layer) -> list[Any]:
     ]
 
 
-def _in_training(layer: keras.layers.Layer) -> bool:
-    """Whether a layer does in inference what it does in training."""
-    return any(
-        call.arguments.kwargs.get("training") for call in keras_private.calls(layer)
-    )
-
-
 def _is_class_norm(layer: keras.layers.Layer) -> bool:
     kind = type(layer) is sn_keras.ConditionalBatchNormalization
-    return kind and _last_axis(layer) and not _in_training(layer)
+    return kind and _last_axis(layer)
 
 
 def _last_axis(norm: keras.layers.Layer) -> bool:
@@ -222,7 +214,7 @@ def _weights(layer: keras.layers.Layer) -> list[np.ndarray]:
 
 def _idle(layer: keras.layers.Layer) -> bool:
     """Whether a layer does nothing in inference."""
-    return not _in_training(layer) and type(layer) in (
+    return type(layer) in (
         keras.layers.Dropout,
         keras.layers.SpatialDropout2D,
         keras.layers.GaussianNoise,

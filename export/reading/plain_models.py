@@ -31,7 +31,12 @@ class Kept(keras.layers.Layer):
 
     def call(self, *arguments: Any, **options: Any) -> Any:
         """Returns what the layer returns."""
-        return self.layer(*arguments, **options)
+        before = self.layer.name
+        self.layer.name = self.name  # one that TensorFlow takes
+        try:
+            return self.layer(*arguments, **options)
+        finally:
+            self.layer.name = before
 
 
 class _CantCopyError(Exception):

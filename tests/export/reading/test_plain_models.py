@@ -95,7 +95,8 @@ class Residual(layers.Layer):
         return cls(inner, **config)
 
     def build(self, shape):
-        self.inner.build(shape)
+        if not self.inner.built:
+            self.inner.build(shape)
 
     def call(self, inputs):
         return inputs + self.inner(inputs)
