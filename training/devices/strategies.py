@@ -123,10 +123,8 @@ def check_shares(strategy: tf.distribute.Strategy, **sizes: int | None) -> None:
     replicas = strategy.num_replicas_in_sync
     for name, size in sizes.items():
         if size is not None and size % replicas:
-            raise ValueError(
-                f"`{name}` must be a multiple of the number of replicas, {replicas}. "
-                f"Received: {name}={size}"
-            )
+            wanted = f"a multiple of the number of replicas, {replicas}"
+            raise ValueError(values.message(name, wanted, size))
 
 
 @contextlib.contextmanager
