@@ -59,9 +59,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return module.run(parsed) or 0
     except KeyboardInterrupt:
         return 130
-    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        print(f"error: {parsed.parser.as_typed(str(error))}", file=sys.stderr)
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        print(f"error: {parsed.parser.as_typed(told)}", file=sys.stderr)
         return 1
+
+
+def _told(error: Exception) -> str | None:
+    """Returns what a user is told of an error, None if it is a fault of the program."""
+    if isinstance(error, (ImportError, OSError, RuntimeError, TypeError, ValueError)):
+        return str(error)
+    # NumPy says how much was asked for, Python nothing.
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory. {error}".strip()
+    # TensorFlow's own errors have no class in common with Python's: most of them are
+    # of memory, and their first line says of how much.
+    if type(error).__module__.startswith("tensorflow."):
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return None
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from training import quiet, values
+from training import memory, quiet, values
 from training.evaluation import scoring_options as scoring
 from training.storage.folder import RunFolder
 from training.tables import markdown
@@ -45,9 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     folder = RunFolder(arguments.run)
-    folder.config()
+    config = folder.config()
     scoring.protocol(arguments)
-    values.integer("batch_size", arguments.batch_size)
+    size = values.integer("batch_size", arguments.batch_size)
+    memory.check("batch_size", size, size * 4 * _numbers_an_image(config))
     values.integer("intra", arguments.intra, minimum=0)
     quiet.import_tensorflow()
     from training.evaluation.real_images import optional_source
@@ -71,6 +72,13 @@ def run(arguments: argparse.Namespace) -> None:
     path = save_report(folder, report)
     print(table(report))
     print(f"\nWritten to {path} and to TensorBoard's logs in {folder.logs}.")
+
+
+def _numbers_an_image(config: dict[str, Any]) -> float:
+    """Returns the least that a generator holds of an image: 64 channels of its size."""
+    preset = config.get("preset") or {}
+    width = preset.get("width_multiplier", 1.0)
+    return preset.get("image_size", 1) ** 2 * max(1, 64 * width)
 
 
 def table(report: Report) -> str:

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not result.finished:
         print(
             f"Stopped at step {result.step}, with a checkpoint. The same command "
-            f"carries on, and so does `python -m training fit --run {arguments.run}`."
+            f"carries on. `python -m training fit --run {arguments.run}` does too."
         )
         return result.exit_code
     folder = result.folder

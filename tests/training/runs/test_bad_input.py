@@ -1,11 +1,18 @@
-"""A thousand bad inputs: each is named, none reaches TensorFlow, no file changes."""
+"""Random bad inputs: each is named, none reaches TensorFlow, no file changes.
+
+The suite tries some three hundred, the same each time. `SOAK=4 python -m pytest
+tests/training/runs/test_bad_input.py` tries over a thousand, others each time.
+"""
 
 import collections
 import contextlib
 import hashlib
 import io
+import json
 import math
 import os
+import shutil
+import signal
 import traceback
 
 import keras
@@ -26,11 +33,34 @@ from training.runs.options import RunOptions
 from training.runs.paper import PRESETS
 from training.runs.preset import SETTINGS, Preset
 
-FEW = {
-    "deadline": None,
-    "derandomize": True,
-    "suppress_health_check": list(HealthCheck),
-}
+SOAK = int(os.environ.get("SOAK", "1"))
+# Seconds that a call may take.
+_PATIENCE = 20
+
+
+def tried(times):
+    return settings(
+        max_examples=times * SOAK,
+        deadline=None,
+        derandomize=SOAK == 1,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@contextlib.contextmanager
+def in_time():
+    def late(number, frame):
+        raise AssertionError(f"It took over {_PATIENCE} s.")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(_PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
 
 # Inputs that were refused, by the test that they were tried in.
 TRIED = collections.Counter()
@@ -89,17 +119,23 @@ def out_of(low, high, open_low=False):
     return st.one_of(below, above, st.sampled_from([math.nan, math.inf, -math.inf]))
 
 
+def no_none(text):
+    return text.lower() != "none"
+
+
 def not_a_count(text):
     return int(text) < 1 if is_integer(text) else text.lower() != "none"
 
 
+# More than any memory holds, or than TensorFlow counts to.
+HUGE = st.sampled_from([10**10, 10**18, 10**30]).map(str)
 COUNTS = (
     "steps batch-size image-size latent-dim discriminator-steps generator-batch-size "
     "log-every sample-every samples checkpoint-every keep steps-per-execution "
     "spectra-every score-every score-images worker-timeout"
 ).split()
 FIT = {
-    **{name: texts(NOT_COUNTS).filter(not_a_count) for name in COUNTS},
+    **{name: texts(NOT_COUNTS).filter(not_a_count) | HUGE for name in COUNTS},
     "learning-rate": out_of(0, 10, open_low=True).map(str),
     "width-multiplier": out_of(0, 64, open_low=True).map(str),
     "beta-1": out_of(0, 1).map(str),
@@ -155,7 +191,8 @@ def refused(arguments):
     error = io.StringIO()
     with contextlib.redirect_stderr(error), contextlib.redirect_stdout(io.StringIO()):
         try:
-            code = main(arguments)
+            with in_time():
+                code = main(arguments)
         except SystemExit as ended:
             code = ended.code
     text = error.getvalue()
@@ -172,7 +209,7 @@ def names(message, option):
     return f"--{option}" in message or f"`{field}`" in message
 
 
-@settings(max_examples=450, **FEW)
+@tried(110)
 @given(st.data())
 def test_options_of_fit(finished, data):
     bad = data.draw(
@@ -195,9 +232,12 @@ def test_options_of_fit(finished, data):
 
 OTHERS = {
     "sample": {
-        "count": texts(NOT_COUNTS).filter(not_a_count),
-        "seed": no_integers(words()),
+        "count": texts(NOT_COUNTS).filter(not_a_count).filter(no_none) | HUGE,
+        "per-class": st.integers().map(str),
+        "seed": no_integers(words()) | st.integers(max_value=-1).map(str),
         "labels": words().filter(lambda x: not x.replace(",", "").isdecimal()),
+        "truncation": out_of(0, math.inf, open_low=True).map(str),
+        "weights": words("last", "ema", "best", "ema-best") | st.just("best"),
         "run": st.just("./no-run"),
     },
     "evaluate": {
@@ -208,7 +248,7 @@ OTHERS = {
         "splits": texts(st.integers(max_value=0)),
         "split-size": texts(st.integers(max_value=1)),
         "weights": words("last", "ema", "best", "ema-best"),
-        "batch-size": no_integers(words()),
+        "batch-size": no_integers(words()) | HUGE,
         "run": st.just("./no-run"),
     },
     "presets": {"name": words(*PRESETS)},
@@ -223,7 +263,7 @@ OTHERS = {
 POSITIONAL = {"run", "name"}
 
 
-@settings(max_examples=150, **FEW)
+@tried(45)
 @given(st.data())
 def test_options_of_other_commands(finished, data):
     command = data.draw(st.sampled_from(sorted(OTHERS)))
@@ -247,7 +287,7 @@ def test_options_of_other_commands(finished, data):
 
 def fails(name, call):
     """Calls what must be refused with the argument's name, by this project's code."""
-    with pytest.raises((ValueError, TypeError)) as raised:
+    with pytest.raises((ValueError, TypeError)) as raised, in_time():
         call()
     count()
     message = str(raised.value)
@@ -283,7 +323,7 @@ PRESET_FIELDS = {
 }
 
 
-@settings(max_examples=120, **FEW)
+@tried(30)
 @given(st.data())
 def test_fields_of_presets(data):
     name = data.draw(st.sampled_from(sorted(PRESET_FIELDS)))
@@ -306,7 +346,7 @@ OPTION_FIELDS = {
 }
 
 
-@settings(max_examples=80, **FEW)
+@tried(20)
 @given(st.data())
 def test_fields_of_run_options(data):
     name = data.draw(st.sampled_from(sorted(OPTION_FIELDS)))
@@ -340,7 +380,7 @@ COMPILE_ARGUMENTS = {
 }
 
 
-@settings(max_examples=80, **FEW)
+@tried(20)
 @given(st.data())
 def test_arguments_of_a_gan(parts, data):
     name = data.draw(st.sampled_from(sorted(GAN_ARGUMENTS | COMPILE_ARGUMENTS)))
@@ -366,7 +406,7 @@ def gan(parts):
     return made
 
 
-@settings(max_examples=60, **FEW)
+@tried(20)
 @given(st.data())
 def test_images_for_a_gan(gan, data):
     kind = data.draw(
@@ -404,7 +444,7 @@ def test_images_for_a_gan(gan, data):
     fails("x", lambda: gan.fit(bad, batch_size=1, verbose=0))
 
 
-@settings(max_examples=80, **FEW)
+@tried(20)
 @given(st.data())
 def test_data_layers_and_runs(data):
     kind = data.draw(st.sampled_from(["dataset", "source", "layer", "launch", "run"]))
@@ -440,7 +480,39 @@ def test_data_layers_and_runs(data):
         )
 
 
-def test_there_were_a_thousand():
-    if len(TRIED) < 7:
+# What a config.json may have become.
+DAMAGES = st.one_of(
+    st.sampled_from(["", "{", "[]", "null", "7", '"a"', "{}", "\x00"]),
+    st.sampled_from([{"preset": None}, {"preset": []}, {"preset": {}}, {"options": 3}]),
+    st.tuples(
+        st.sampled_from(sorted(set(PRESET_FIELDS) - {"conditioning", "setting"})),
+        st.sampled_from([{}, [], "\0", [None]]),
+    ).map(lambda field: {"preset": {field[0]: field[1]}}),
+    words().map(lambda name: {"preset": {name: 1}}),
+)
+
+
+@tried(15)
+@given(damage=DAMAGES)
+def test_a_config_that_was_damaged(tmp_path_factory, finished, damage):
+    run = tmp_path_factory.mktemp("damaged") / "run"
+    run.mkdir()
+    text = damage
+    if isinstance(damage, dict):
+        config = json.loads((finished / "config.json").read_text())
+        for part, value in damage.items():
+            whole = isinstance(value, dict) and value
+            config[part] = {**config[part], **value} if whole else value
+        text = json.dumps(config)
+    (run / "config.json").write_text(text)
+    before = tree(run)
+    message = refused(["fit", "--run", str(run)])
+    assert "config.json" in message or "Received" in message, message
+    assert tree(run) == before
+    shutil.rmtree(run)
+
+
+def test_there_were_enough():
+    if len(TRIED) < 8:
         pytest.skip("needs all tests of this file")
-    assert sum(TRIED.values()) >= 1000
+    assert sum(TRIED.values()) >= 250 * SOAK

@@ -323,6 +323,22 @@ def test_truncated_event_files_lose_later_steps_and_broken_ends(tmp_path):
     assert len(list(tf.data.TFRecordDataset(str(file)))) == 2
 
 
+def test_tensorboard_is_given_no_python_numbers(tmp_path, monkeypatch):
+    # TensorFlow keeps each for good: 9 KB a step, if each step is logged.
+    given = []
+    scalar = tf.summary.scalar
+
+    def noted(name, value):
+        given.extend((value, tf.summary.experimental.get_step()))
+        scalar(name, value)
+
+    monkeypatch.setattr(tf.summary, "scalar", noted)
+    events = tensorboard.Events(tmp_path)
+    events.scalars(3, {"loss": 0.5})
+    events.close()
+    assert given and all(isinstance(one, np.ndarray) for one in given)
+
+
 def test_metrics_lose_later_steps_and_broken_lines(tmp_path):
     folder = RunFolder(tmp_path)
     for step in (1, 2, 3):
@@ -363,7 +379,7 @@ def test_a_folder_alone_says_what_is_trained(tmp_path, source, finished):
         ({"preset": None}, "damaged: it must hold the fields of a Preset. .* None"),
         ({"preset": {"steps": 1}}, "damaged: .*name"),
         ({"preset": {"flavour": 1}}, r"of another version: a Preset has no \['flavour"),
-        ({"options": [1]}, "must hold the fields of a RunOptions"),
+        ({"options": [1]}, "damaged: it must hold the fields of a RunOptions"),
     ],
 )
 def test_a_config_that_says_nothing_is_named(change, message, tmp_path, finished):
