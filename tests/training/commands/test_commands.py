@@ -11,6 +11,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from sn_keras import ConditionalBatchNormalization
@@ -211,6 +212,29 @@ def test_fit_refuses(arguments, message, tmp_path, capsys):
     error = fails(capsys, "fit", "--preset=mnist-demo", "--run", run, *arguments)
     assert message in error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            tf.errors.ResourceExhaustedError(None, None, "OOM of [9]\nmore"),
+            "OOM of [9]",
+        ),
+        (MemoryError("Unable to allocate 9 GiB"), "not enough memory. Unable to"),
+        (MemoryError(), "There is not enough memory."),
+    ],
+)
+def test_a_lack_of_memory_is_told_in_a_line(error, message, monkeypatch, capsys):
+    def run(arguments):
+        raise error
+
+    monkeypatch.setattr("training.commands.presets.run", run)
+    text = fails(capsys, "presets")
+    assert message in text and text.count("\n") == 1
+    error = KeyError("a fault of the program")
+    with pytest.raises(KeyError):
+        main(["presets"])
 
 
 def a_run(path, num_classes=None):
