@@ -1,9 +1,11 @@
 """What a run refuses before anything is built, loaded or written."""
 
+import dataclasses
+import types
+
 import numpy as np
 import pytest
 
-from training.data import ArraySource
 from training.normalizers import NORMALIZERS
 from training.runs import checks
 from training.runs.options import RunOptions
