@@ -211,11 +211,12 @@ class PowerIterated(NormDivision):
         return sigma
 
     def get_config(self) -> dict[str, Any]:
+        size = self.input_size
         config = {
             "power_iterations": self.power_iterations,
             "seed": self.seed,
             "norm": self.norm,
-            "input_size": self.input_size,
+            "input_size": list(size) if isinstance(size, tuple) else size,
         }
         return {**super().get_config(), **config}
 

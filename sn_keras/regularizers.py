@@ -30,7 +30,7 @@ class _MatrixRegularizer(keras.regularizers.Regularizer):
         self.coefficient = values.number("coefficient", coefficient, minimum=0)
         self.output_axes: int | list[int]
         if isinstance(output_axes, Sequence):
-            self.output_axes = values.integers("output_axes", output_axes)
+            self.output_axes = list(values.integers("output_axes", output_axes))
         else:
             self.output_axes = values.integer("output_axes", output_axes, minimum=None)
 

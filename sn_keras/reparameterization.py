@@ -278,7 +278,8 @@ class Reparameterization(keras.layers.Wrapper):
         config = super().get_config()
         # It is in the config of the layer inside.
         del config["dtype"]
-        return {**config, "kernels": self.kernels}
+        names = None if self.kernels is None else list(self.kernels)
+        return {**config, "kernels": names}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:

@@ -72,22 +72,22 @@ def name(argument: str, value: Any, known: Iterable[str]) -> str:
     return value
 
 
-def names(argument: str, value: Any) -> list[str]:
-    """Returns one string or more as a list; a string alone is no sequence of them."""
+def names(argument: str, value: Any) -> tuple[str, ...]:
+    """Returns one string or more; a string alone is no sequence of them."""
     return _several(argument, value, str, "a sequence of names")
 
 
-def integers(argument: str, value: Any) -> list[int]:
-    """Returns one integer or more as a list of plain ones."""
+def integers(argument: str, value: Any) -> tuple[int, ...]:
+    """Returns one integer or more as plain ones."""
     found = _several(argument, value, numbers.Integral, "a sequence of integers")
-    return [int(item) for item in found]
+    return tuple(int(item) for item in found)
 
 
-def sizes(argument: str, value: Any) -> int | list[int]:
-    """Returns an integer of 1 or more, or several of them as a list."""
+def sizes(argument: str, value: Any) -> int | tuple[int, ...]:
+    """Returns an integer of 1 or more, or several of them."""
     if not isinstance(value, (list, tuple)):
         return integer(argument, value)
-    return [integer(argument, size) for size in integers(argument, value)]
+    return tuple(integer(argument, size) for size in integers(argument, value))
 
 
 def message(argument: str, wanted: str, value: Any) -> str:
@@ -95,14 +95,14 @@ def message(argument: str, wanted: str, value: Any) -> str:
     return f"`{argument}` must be {wanted}. Received: {argument}={value!r}"
 
 
-def _several(argument: str, value: Any, kind: type, wanted: str) -> list[Any]:
+def _several(argument: str, value: Any, kind: type, wanted: str) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError(message(argument, wanted, value))
     if not all(isinstance(v, kind) and not isinstance(v, bool) for v in value):
         raise TypeError(message(argument, wanted, value))
     if not value:
         raise ValueError(message(argument, f"{wanted}, one or more", value))
-    return list(value)
+    return tuple(value)
 
 
 def _interval(minimum: float, maximum: float, above: float, below: float) -> str:
