@@ -42,6 +42,24 @@ def choose_extractor(
         FileNotFoundError: if the file isn't there.
         ValueError: if the name is none of these, or inception has no file.
     """
+    found = extractor_of_file(name, inception)
+    return found or load_classifier(folder, cache, classifier_seed)
+
+
+def extractor_of_file(
+    name: str = "auto", inception: Path | str | None = None
+) -> FeatureExtractor | None:
+    """Returns the extractor that a file holds, None if it is to be the classifier.
+
+    Args:
+        name: as in `choose_extractor`.
+        inception: as in `choose_extractor`.
+
+    Raises:
+        FileNotFoundError: if the file isn't there.
+        ValueError: if the name is none of these, inception has no file, or the file
+            isn't such a network.
+    """
     if name == "auto":
         name = "classifier" if inception is None else "inception"
     if name == "inception":
@@ -53,7 +71,7 @@ def choose_extractor(
             )
         return InceptionExtractor(inception)
     if name == "classifier":
-        return load_classifier(folder, cache, classifier_seed)
+        return None
     path = Path(name)
     if not path.exists():
         raise ValueError(

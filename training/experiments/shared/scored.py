@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.data import DataSource
+from training import values
+from training.data import DataSource, load_configured
 from training.evaluation import scoring_options as scoring
+from training.evaluation.choice import extractor_of_file
 from training.evaluation.evaluation import Evaluation
 from training.evaluation.generators import step_of
 from training.evaluation.reports import Report, load_reports, save_report
@@ -18,6 +20,7 @@ from training.experiments.shared import grid
 from training.experiments.shared.grid import Member
 from training.runs.callbacks.measurements import Measurement
 from training.runs.options import RunOptions
+from training.runs.preset import Preset
 from training.storage.folder import RunFolder
 
 
@@ -92,12 +95,13 @@ def train_and_score(
 
     Raises:
         StoppedError: if a signal came.
-        ValueError: if there are no labels for the classifier, and as `grid.train`.
+        ValueError: if there are no labels for the classifier, no such split or
+            network to score by, and as `grid.train`.
     """
     arguments = options.with_small_scores(arguments)
     scoring.protocol(arguments)
     sources = sources or grid.load_sources(members)
-    _check_scorable(arguments, sources)
+    _check_scorable(arguments, [one.preset for one in members], sources)
     rows = []
     evaluation: Evaluation | None = None
     conditions: dict[str, Any] = {}
@@ -126,23 +130,23 @@ def train_and_score(
 
 
 def _check_scorable(
-    arguments: argparse.Namespace, sources: Sequence[DataSource]
+    arguments: argparse.Namespace,
+    presets: Sequence[Preset],
+    sources: Sequence[DataSource],
 ) -> None:
     # Before days of training, not after.
     file = arguments.inception
     if file is not None and not file.exists():
-        raise ValueError(
-            f"`inception` must be a file that exists. Received: inception={str(file)!r}"
-        )
-    classifier = arguments.extractor == "classifier" or (
-        arguments.extractor == "auto" and file is None
-    )
+        raise ValueError(values.message("inception", "a file that exists", str(file)))
+    from_file = extractor_of_file(arguments.extractor, file)
     for source in sources:
-        if classifier and not source.num_classes:
+        if from_file is None and not source.num_classes:
             raise ValueError(
                 "Scores need labels, on which a classifier is trained, or the file of "
                 f"`--inception`. Received: {source.name!r}, images without labels"
             )
+    if arguments.scored_split is not None:
+        load_configured(presets[0].as_dict(), arguments.scored_split)
 
 
 def _report(evaluation: Evaluation, folder: RunFolder) -> Report:
