@@ -46,29 +46,6 @@ class GaussianStatistics:
         """The unbiased covariance S/(n − 1), shape (d, d)."""
         return self.scatter / max(self.count - 1, 1)
 
-    def merge(self, other: GaussianStatistics) -> GaussianStatistics:
-        """Returns the statistics of both sets together."""
-        if other.dimension != self.dimension:
-            raise ValueError(
-                "`other` must have the same number of features. Received: "
-                f"{other.dimension}, expected {self.dimension}"
-            )
-        count = self.count + other.count
-        if count == 0:
-            return self
-        delta = other.mean - self.mean
-        share = other.count / count
-        scatter = np.outer(delta, delta)
-        scatter *= self.count * share
-        scatter += self.scatter
-        scatter += other.scatter
-        return GaussianStatistics(count, self.mean + delta * share, scatter)
-
-
-def empty_statistics(dimension: int) -> GaussianStatistics:
-    """Returns the statistics of no vectors, the neutral element of `merge`."""
-    return GaussianStatistics(0, np.zeros(dimension), np.zeros((dimension, dimension)))
-
 
 def gaussian_statistics(
     features: ArrayLike | Iterable[ArrayLike],

@@ -3,20 +3,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.scores.statistics import empty_statistics, gaussian_statistics
-
-
-@pytest.mark.parametrize("shards", [1, 2, 4])
-def test_shards_merge_to_the_whole(shards):
-    features = np.random.RandomState(0).normal(size=(1001, 7)) * 3 + 50
-    parts = [gaussian_statistics(p) for p in np.array_split(features, shards)]
-    total = empty_statistics(7)
-    for part in parts:
-        total = total.merge(part)
-    assert total.count == 1001
-    np.testing.assert_allclose(total.mean, features.mean(axis=0), rtol=1e-13)
-    expected = np.cov(features, rowvar=False)
-    np.testing.assert_allclose(total.covariance, expected, rtol=1e-11, atol=1e-13)
+from training.evaluation.scores.statistics import gaussian_statistics
 
 
 def test_batches_of_any_size_and_dtype():
