@@ -16,5 +16,5 @@ EXPERIMENTS: dict[str, str] = {
     "spectral-norms": "exact spectral norms of D's kernels in training (figure 9)",
     "time": "seconds for 100 updates of G (figure 10)",
     "n-dis": "SN and WN with more updates of D per one of G (figure 11)",
-    "reparametrization": "γ under WGAN-GP, the critic's loss (tables 7, 8)",
+    "reparametrization": "WGAN-GP with γ forms, the critic's loss (tables 7, 8)",
 }
