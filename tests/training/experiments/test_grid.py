@@ -111,17 +111,17 @@ def test_a_run_that_diverges_is_a_result(experiment, monkeypatch, capsys):
     ("options", "message"),
     [
         (["--methods", "spectral", "magic"], "'weight-norm'"),
-        (["--settings", "G"], "`settings` must be some of ['A',"),
+        (["--settings", "G"], "`--settings` must be some of ['A',"),
         (["--seeds", "0", "0"], "twice"),
-        (["--seeds", "-1"], "`seed`"),
-        (["--steps", "0"], "`steps`"),
-        (["--n-fake", "1"], "`n_fake`"),
-        (["--inception", "nowhere.pth"], "`inception` must be a file that exists"),
+        (["--seeds", "-1"], "`--seed`"),
+        (["--steps", "0"], "`--steps`"),
+        (["--n-fake", "1"], "`--n-fake`"),
+        (["--inception", "nowhere.pth"], "`--inception` must be a file that exists"),
         (["--inception", __file__], "must be a .pth, .npz or .pb file"),
         (["--extractor", "nowhere.keras"], "'nowhere.keras'"),
         (["--scored-split", "nope"], "'nope'"),
         (["--data", "nowhere"], "'nowhere'"),
-        (["--checkpoint-every", "0"], "`checkpoint_every`"),
+        (["--checkpoint-every", "0"], "`--checkpoint-every`"),
     ],
 )
 def test_wrong_options_are_named_before_anything_is_written(
