@@ -132,7 +132,7 @@ def test_similarity_is_1_for_a_collapsed_class(data):
 
 def test_imagenet_needs_labels_and_pixels(experiment, tmp_path, capsys):
     experiment("imagenet", "--similarity-images", "1", code=1)
-    assert "`similarity_images`" in capsys.readouterr().err
+    assert "`--similarity-images`" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -163,4 +163,4 @@ def test_comparison(experiment, tmp_path, capsys):
     assert RunFolder(tmp_path / "out" / "runs" / "weight-clipping").generator.exists()
     assert "| seconds per update of G |" in capsys.readouterr().out
     experiment("comparison", "--methods", "magic", scored=False, code=1)
-    assert "`methods` must be some of" in capsys.readouterr().err
+    assert "`--methods` must be some of" in capsys.readouterr().err

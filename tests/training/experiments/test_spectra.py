@@ -83,5 +83,5 @@ def test_spectral_norms_are_followed_and_training_is_not_touched(
 
 def test_every_must_be_a_count(experiment, tmp_path, capsys):
     experiment("spectral-norms", "--every", "0", scored=False, code=1)
-    assert "`every`" in capsys.readouterr().err
+    assert "`--every`" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
