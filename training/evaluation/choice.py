@@ -64,8 +64,8 @@ def extractor_of_file(
         name = "classifier" if inception is None else "inception"
     if inception is not None and name != "inception":
         raise ValueError(
-            "`inception`, a file to score by, must not be given with another extractor. "
-            f"Received: inception={str(inception)!r}, extractor={name!r}"
+            "`inception`, a file to score by, must not be given with another "
+            f"extractor. Received: inception={str(inception)!r}, extractor={name!r}"
         )
     if name == "inception":
         if inception is None:
