@@ -207,7 +207,11 @@ def _generator(folder: RunFolder, weights: str) -> Path:
             "last": "with the first checkpoint",
             "ema": "with the first checkpoint, if `--ema` is set as it trains",
         }.get(weights, "with the first score, if `--score-every` is set as it trains")
-        raise ValueError(f"`run` {folder.path} has no {name}: it is written {when}.")
+        raise ValueError(
+            f"`weights` must name a generator that is there. Received: "
+            f"weights={weights!r}, and {folder.path} has no {name}: it is written "
+            f"{when}."
+        )
     return path
 
 

@@ -7,7 +7,6 @@ import functools
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -152,18 +151,6 @@ def _reason(error: tf.errors.OpError) -> str:
     where = ("Graph execution error", "Detected at", "File ", "<")
     told = [line for line in lines if line and not line.startswith(where)]
     return told[0].rstrip(":") if told else type(error).__name__
-
-
-def has_bfloat16() -> bool:
-    """Returns whether the processor multiplies bfloat16 numbers by itself.
-
-    False also where that can't be found out (elsewhere than on Linux on x86).
-    """
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _total(strategy: tf.distribute.Strategy, number: float) -> float:

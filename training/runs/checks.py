@@ -70,6 +70,8 @@ def preset(given: Any) -> Preset:
         names_of(checked.augmentation)
     if not isinstance(checked.data, str):
         raise TypeError(values.message("data", "a name or a path", checked.data))
+    if not checked.data:
+        raise ValueError(values.message("data", "a name or a path", checked.data))
     if not isinstance(checked.background, str):
         raise TypeError(values.message("background", "a colour", checked.background))
     _check_together(checked)

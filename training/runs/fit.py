@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -75,6 +76,8 @@ def fit(
     run = Run(folder, preset, options, source, strategy, say, measurements)
     with strategies.lost_workers_explained(strategy):
         result = _carry_out(run)
+    # A GAN and its graphs are cycles of references, and hundreds of MB.
+    gc.collect()
     return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
 
@@ -127,7 +130,7 @@ def _check_folder(folder: RunFolder, preset: Preset) -> None:
     """
     if os.environ.get("TF_CONFIG"):
         return
-    data = folder.config().get("data") if folder.config_file.exists() else None
+    data = folder.config().get("data") if folder.is_run() else None
     config = {"preset": preset.as_dict(), "data": data or {}}
     folder.check(config, Preset.defaults())
 

@@ -19,7 +19,7 @@ def started_with(folder: RunFolder) -> tuple[Preset, RunOptions] | None:
         ValueError: if its config.json is damaged, or says what this version doesn't
             know.
     """
-    if not folder.config_file.exists():
+    if not folder.is_run():
         return None
     config = folder.config()
     # Runs of 0.1.0 say nothing of options: the defaults are theirs.

@@ -156,6 +156,15 @@ class RunFolder:
             if folder.exists():
                 remove_temporaries(folder)
 
+    def is_run(self) -> bool:
+        """Returns whether a run was started in the folder.
+
+        Raises:
+            ValueError: if nothing can lie there, such as under a name that is too long.
+        """
+        with self._readable():
+            return self.config_file.exists()
+
     def config(self) -> dict[str, Any]:
         """Returns the config that the run was started with.
 

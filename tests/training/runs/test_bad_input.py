@@ -221,6 +221,8 @@ def test_options_of_fit(finished, data):
         bad_values = {}
     bad_values |= {name: data.draw(FIT[name], label=name) for name in bad}
     run = data.draw(st.sampled_from([finished, finished.parent / "new"]))
+    if run != finished or "run" in bad:
+        bad_values.setdefault("preset", "mnist-demo")
     before = tree(finished.parent)
     message = refused(
         ["fit"]
@@ -236,7 +238,7 @@ OTHERS = {
         "per-class": st.integers().map(str),
         "seed": no_integers(words()) | st.integers(max_value=-1).map(str),
         "labels": words().filter(lambda x: not x.replace(",", "").isdecimal()),
-        "truncation": out_of(0, math.inf, open_low=True).map(str),
+        "truncation": NOT_NUMBERS.map(str).filter(lambda x: x[:1] in "-ni"),
         "weights": words("last", "ema", "best", "ema-best") | st.just("best"),
         "run": st.just("./no-run"),
     },
