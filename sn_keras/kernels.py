@@ -16,7 +16,7 @@ from sn_keras.kernel_registry import kernel_attributes
 # Names that Keras' layers give to trainable weights that are no kernels although
 # some have two axes or more (the bias of EinsumDense and of GRU, PReLU's alpha, the
 # scale of a LayerNormalization over several axes).
-_NOT_KERNELS = frozenset({"bias", "gamma", "beta", "alpha", "scale"})
+NOT_KERNELS = frozenset({"bias", "gamma", "beta", "alpha", "scale"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _refuse_unknown(layer: keras.layers.Layer, kernels: list[Kernel]) -> None:
             weight.trainable
             and len(weight.shape) >= 2
             and id(weight) not in known
-            and weight.name not in _NOT_KERNELS
+            and weight.name not in NOT_KERNELS
         ):
             raise ValueError(
                 f"`layer` {layer.name!r} ({type(layer).__name__}) has the weight "

@@ -15,6 +15,7 @@ PRINTS = {
     "own_gan": "own-gan/",
     "classifier": "Lipschitz bound: ",
     "sn_on_jax": "after 201 steps",
+    "sngp_classifier": "Picture: sngp.png",
 }
 
 pytestmark = [

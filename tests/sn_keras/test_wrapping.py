@@ -1,0 +1,218 @@
+"""wrap(model): a copy with its layers in wrappers, the inverse of fold."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from sn_keras import SpectralNormalization, WeightNormalization, fold, wrap
+from sn_keras.reparameterization import Reparameterization
+from tests.sn_keras.gradients import numpy
+
+X = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+
+
+def sequential():
+    model = [layers.Dense(8, activation="relu", name="a"), layers.BatchNormalization()]
+    return keras.Sequential([keras.Input((8,)), *model, layers.Dense(3, name="b")])
+
+
+def functional_nested_and_shared():
+    inputs = keras.Input((8,))
+    shared = layers.Dense(8, name="shared")
+    inner = keras.Sequential([keras.Input((8,)), layers.Dense(8), layers.PReLU()])
+    x = layers.Add()([inner(shared(inputs)), inputs]) + inputs
+    return keras.Model(inputs, inner(shared(x)))
+
+
+class Block(layers.Layer):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.steps = [layers.Dense(units), (layers.Dense(units), layers.ReLU())]
+        self.by_name = {"last": layers.Dense(units)}
+
+    def build(self, shape):
+        for dense in (self.steps[0], self.steps[1][0], self.by_name["last"]):
+            dense.build(shape)
+
+    def call(self, x):
+        h = self.steps[1][1](self.steps[1][0](self.steps[0](x)))
+        return x + self.by_name["last"](h)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+class Subclassed(keras.Model):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.block = Block(units)
+        self.tail = keras.Sequential([layers.Dense(units), layers.Dense(2)])
+
+    def build(self, shape):
+        self.block.build(shape)
+        self.tail.build(shape)
+
+    def call(self, x):
+        return self.tail(self.block(x))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def subclassed():
+    model = Subclassed(8)
+    model.build((None, 8))
+    return model
+
+
+def subclassed_inside_functional():
+    inputs = keras.Input((8,))
+    return keras.Model(inputs, layers.Dense(2)(Block(8)(inputs)))
+
+
+def attention():
+    inputs = keras.Input((3, 8))
+    x = layers.MultiHeadAttention(2, 3)(inputs, inputs)
+    return keras.Model(inputs, layers.TimeDistributed(layers.Dense(2))(x))
+
+
+MODELS = {
+    sequential: 2,
+    functional_nested_and_shared: 2,
+    subclassed: 5,
+    subclassed_inside_functional: 4,
+    attention: 2,
+}
+
+
+def inner(layer):
+    return layer.layer if isinstance(layer, Reparameterization) else layer
+
+
+@pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
+def test_every_kernel_is_normalized_and_every_weight_kept(make):
+    model = make()
+    before = [numpy(weight) for weight in model.weights]
+    wrapped = wrap(model)
+    assert type(wrapped) is type(model)
+    wrappers = [
+        x for x in wrapped._flatten_layers() if isinstance(x, SpectralNormalization)
+    ]
+    assert len({id(x) for x in wrappers}) == MODELS[make]
+    state = [id(w) for x in wrappers for w in x.state_variables]
+    kept = [w for w in wrapped.weights if id(w) not in state]
+    for weight, found, expected in zip(model.weights, kept, before, strict=True):
+        assert found is not weight
+        np.testing.assert_array_equal(numpy(found), expected)
+        np.testing.assert_array_equal(numpy(weight), expected)
+    for wrapper in wrappers:
+        raws = {id(w): numpy(w) for w in wrapper.layer.trainable_weights}
+        sigmas = keras.tree.flatten(wrapper.sigma())
+        raws = [raw for raw in raws.values() if raw.ndim >= 2][: len(sigmas)]
+        if len(raws) == 1:  # of several, the matrices are tested elsewhere
+            exact = np.linalg.norm(raws[0].reshape(-1, raws[0].shape[-1]), 2)
+            assert float(sigmas[0]) == pytest.approx(exact, rel=1e-4)
+    x = X if make is not attention else np.stack([X, 2 * X, 3 * X], axis=1)
+    folded = fold(wrapped)
+    np.testing.assert_allclose(numpy(folded(x)), numpy(wrapped(x)), atol=1e-5)
+    assert not np.allclose(numpy(wrapped(x)), numpy(model(x)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
+def test_with_gamma_it_is_the_model(make):
+    model = make()
+    wrapped = wrap(model, lambda layer: SpectralNormalization(layer, gamma=True))
+    x = X if make is not attention else np.stack([X, 2 * X, 3 * X], axis=1)
+    np.testing.assert_allclose(numpy(wrapped(x)), numpy(model(x)), rtol=1e-4, atol=1e-5)
+
+
+def test_where_chooses():
+    model = sequential()
+    wrapped = wrap(model, WeightNormalization, lambda layer: layer.name == "b")
+    assert type(wrapped.get_layer("a")) is layers.Dense
+    assert type(wrapped.get_layer("b")) is WeightNormalization
+    again = wrap(wrapped)
+    assert type(again.get_layer("a")) is SpectralNormalization
+    assert type(again.get_layer("b")) is WeightNormalization
+
+
+def test_a_layer_alone():
+    layer = layers.Conv2D(3, 2)
+    layer.build((None, 4, 4, 2))
+    wrapped = wrap(layer)
+    np.testing.assert_array_equal(numpy(wrapped.layer.kernel), numpy(layer.kernel))
+    assert wrapped.name == layer.name
+
+
+def test_wrapped_it_saves_and_loads(tmp_path):
+    wrapped = wrap(sequential())
+    wrapped.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(numpy(loaded(X)), numpy(wrapped(X)))
+
+
+def test_mobile_net():
+    model = keras.applications.MobileNetV2(
+        input_shape=(32, 32, 3), alpha=0.35, weights=None, classes=5
+    )
+    chosen = ("block_3_depthwise", "block_16_project", "predictions")
+    wrapped = wrap(model, where=lambda layer: layer.name in chosen)
+    for name in chosen:
+        kernel = numpy(model.get_layer(name).kernel)
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        if "depthwise" in name:
+            matrix = kernel.reshape(9, -1)
+        sigma = float(wrapped.get_layer(name).sigma())
+        assert sigma == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-4)
+
+
+class Unknown(layers.Layer):
+    def build(self, shape):
+        self.table = self.add_weight(shape=(8, 8), name="table")
+
+    def call(self, x):
+        return x @ self.table
+
+
+class Late(Block):
+    def build(self, shape):
+        super().build(shape)
+        self.late = layers.Dense(8, name="late")
+        self.late.build(shape)
+
+
+def test_layers_that_cannot_be_wrapped_are_all_listed():
+    lora = layers.Dense(8, name="adapted")
+    parts = [Unknown(name="mystery"), lora, layers.Dense(8)]
+    model = keras.Sequential([keras.Input((8,)), *parts])
+    lora.enable_lora(2)
+    with pytest.raises(ValueError, match="(?s)can't be wrapped.*mystery.*adapted"):
+        wrap(model)
+    late = Late(8)
+    late.build((None, 8))
+    with pytest.raises(ValueError, match="(?s)can't be wrapped.*'late'.*`build`"):
+        wrap(late)
+
+
+def test_nothing_to_wrap():
+    with pytest.raises(ValueError, match="`where` chooses no layer of `model`"):
+        wrap(sequential(), where=lambda layer: False)
+    with pytest.raises(ValueError, match="no layer has a kernel in `model`"):
+        wrap(keras.Sequential([keras.Input((8,)), layers.ReLU()]))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"wrapper": 3}, {"where": "conv"}, {"wrapper": lambda layer: layer}]
+)
+def test_what_is_no_function(arguments):
+    (argument,) = arguments
+    with pytest.raises(TypeError, match=f"`{argument}` must .*Received: "):
+        wrap(sequential(), **arguments)
+
+
+def test_an_unbuilt_model():
+    with pytest.raises(ValueError, match="`model` .*must be built"):
+        wrap(keras.Sequential([layers.Dense(2)]))
