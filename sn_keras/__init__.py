@@ -5,6 +5,7 @@ from sn_keras.constraints import WeightClip
 from sn_keras.folding import fold
 from sn_keras.kernel_registry import register_kernels
 from sn_keras.lipschitz import lipschitz_bound
+from sn_keras.migration import migrate
 from sn_keras.model_wrapping import wrap
 from sn_keras.regularizers import OrthonormalRegularizer, SpectralNormRegularizer
 from sn_keras.spectra import singular_values, spectral_norms
@@ -23,6 +24,7 @@ __all__ = [
     "WeightNormalization",
     "fold",
     "lipschitz_bound",
+    "migrate",
     "register_kernels",
     "singular_values",
     "spectral_norms",

@@ -223,6 +223,16 @@ class Reparameterization(keras.layers.Wrapper):
             self.add_loss(loss)
         return outputs
 
+    def load_own_variables(self, store: Any) -> None:
+        # Keras' wrapper keeps its `u` as one row; nothing here has that shape.
+        shapes = [tuple(store[key].shape) for key in store.keys()]
+        if any(len(shape) == 2 and shape[0] == 1 for shape in shapes):
+            raise ValueError(
+                f"The file was saved with `keras.layers.SpectralNormalization` in the "
+                f"place of {self.name!r}. Load it by `sn_keras.migrate(file, model)`."
+            )
+        super().load_own_variables(store)
+
     def substitutes(self, training: bool) -> list[tuple[keras.Variable, Any]]:
         """Returns each kernel's variable with the tensor that takes its place."""
         return [

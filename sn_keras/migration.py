@@ -1,0 +1,199 @@
+"""Migration: models and weights saved with other wrappers become this package's."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import keras
+from keras import ops
+from keras.layers import Layer
+
+from sn_keras.copying import Rebuilding, assign_weights, build_like, check_built
+from sn_keras.keras_private import build_shapes, flatten_layers
+from sn_keras.kernels import find_kernels
+from sn_keras.model_wrapping import converge
+from sn_keras.reparameterization import Reparameterization
+from sn_keras.saved_models import load_saved_model
+from sn_keras.spectral_normalization import SpectralNormalization
+
+_PEER = keras.layers.SpectralNormalization
+
+
+def migrate(
+    source: keras.Model | str | os.PathLike[str], model: keras.Model | None = None
+) -> keras.Model:
+    """Makes a model of this package's wrappers of one that has Keras'.
+
+    `keras.layers.SpectralNormalization` of Keras 2 and 3 becomes
+    `SpectralNormalization`, with its weights. `u` is taken over where it belongs to
+    the same matrix, and `v` and `u` are iterated until `σ` has settled.
+
+    What can't be known: those wrappers overwrote the kernel with `W / σ(W)` at every
+    training call, so that the scale of `W` is lost. In inference they run the kernel
+    as it is, of norm 1 after a training call and not quite 1 after an optimizer's
+    step; this package's run it with norm 1. A warning names the layers for which that
+    changes the output by more than 1 %. To go on training, start the optimizer anew:
+    its moments belong to another gradient.
+
+    Args:
+        source: a model that was loaded with such wrappers, or a file: a whole model of
+            Keras 3 (`.keras`), or weights for `model` (`.weights.h5`, Keras 2's `.h5`
+            of weights or of a whole model, or the folder of a SavedModel, which needs
+            TensorFlow).
+        model: for weights, the model with this package's wrappers in the places of
+            the others, built. It is given the weights.
+
+    Returns:
+        `model`, or the new model. The compile state is not copied.
+
+    Raises:
+        TypeError: if `source` is neither a model nor a path, or `model` no model.
+        ValueError: if there is none of the wrappers, or the file doesn't fit `model`.
+
+    Example:
+    ```python
+    theirs = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.SpectralNormalization(keras.layers.Dense(4)),
+        ]
+    )
+    theirs(np.ones((2, 8)), training=True)
+    ours = migrate(theirs)
+    ```
+    """
+    pairs: list[tuple[Any, Any]] = []
+    if model is not None:
+        check_built(model, "given weights")
+        peer = _rebuilt(model, _to_peer)
+        _load_weights(peer, os.fspath(source))
+        ours = model
+        own = [
+            layer
+            for layer in flatten_layers(model)
+            if type(layer) is SpectralNormalization
+        ]
+        pairs.extend(zip(_peers_in(peer), own, strict=True))
+    else:
+        if isinstance(source, (str, os.PathLike)):
+            if not os.fspath(source).endswith(".keras"):
+                raise ValueError(
+                    "`model` must be given for a file other than `.keras`, of which "
+                    f"the weights alone are read. Received: source={str(source)!r}"
+                )
+            source = keras.models.load_model(source, compile=False)
+        check_built(source, "migrated")
+        peer = source
+        _peers_in(peer)
+        ours = _rebuilt(peer, lambda layer: _to_own(layer, pairs))
+    _hand_over(peer, ours, pairs)
+    return ours
+
+
+def _load_weights(peer: keras.Model, path: str) -> None:
+    try:
+        if os.path.isdir(path):
+            load_saved_model(peer, path)
+        else:
+            peer.load_weights(path)
+    except ValueError as error:
+        raise ValueError(
+            "`source` does not hold weights of `model` with Keras' wrappers in the "
+            f"places of this package's. Received: source={path!r}. {error}"
+        ) from error
+
+
+def _peers_in(model: Layer) -> list[Layer]:
+    found = [layer for layer in flatten_layers(model) if type(layer) is _PEER]
+    if not found:
+        raise ValueError(
+            f"{model.name!r} has none of the wrappers that can be migrated, Keras' "
+            "`SpectralNormalization`."
+        )
+    return found
+
+
+def _hand_over(peer: Layer, ours: Layer, pairs: list[tuple[Any, Any]]) -> None:
+    theirs = {id(w) for layer, _ in pairs for w in _state(layer)}
+    made = {id(w) for _, wrapper in pairs for w in wrapper.state_variables}
+    assign_weights(
+        peer,
+        [weight for weight in peer.weights if id(weight) not in theirs],
+        [weight for weight in ours.weights if id(weight) not in made],
+    )
+    changed = []
+    for layer, wrapper in pairs:
+        norm = _take_over_u(layer, wrapper)
+        if abs(norm - 1) > 0.01 and not wrapper.gamma:
+            changed.append(f"{wrapper.name!r} ({norm:.3g})")
+    if changed:
+        warnings.warn(
+            "These layers' kernels were not of norm 1 when they were saved; the "
+            f"wrappers ran inference with them as they were: {', '.join(changed)}. "
+            "Here they run with norm 1, and the model's outputs differ.",
+            stacklevel=3,
+        )
+
+
+def _rebuilt(model: Layer, replace: Any) -> Layer:
+    copy = Rebuilding(model, replace).copy()
+    build_like(model, copy)
+    return copy
+
+
+class _Maker:
+    """Stands for a class while a model is rebuilt."""
+
+    def __init__(self, layer: Layer, make: Any):
+        self._layer = layer
+        self._make = make
+
+    def from_config(self, config: dict[str, Any]) -> Layer:
+        inner = keras.layers.deserialize(config["layer"])
+        made = self._make(inner, config)
+        made.name = self._layer.name
+        shapes = build_shapes(self._layer) or {}
+        made.build(next(iter(shapes.values()), None))
+        return made
+
+
+def _to_own(layer: Layer, pairs: list[tuple[Layer, Any]]) -> _Maker | None:
+    def make(inner: Layer, config: dict[str, Any]) -> Reparameterization:
+        made = SpectralNormalization(inner, config["power_iterations"])
+        pairs.append((layer, made))
+        return made
+
+    return _Maker(layer, make) if type(layer) is _PEER else None
+
+
+def _to_peer(layer: Layer) -> _Maker | None:
+    if type(layer) is SpectralNormalization:
+        return _Maker(
+            layer, lambda inner, config: keras.layers.SpectralNormalization(inner)
+        )
+    return None
+
+
+def _state(layer: Any) -> list[keras.Variable]:
+    """Returns what a peer's wrapper has besides the weights of the layer inside."""
+    inner = {id(weight) for weight in layer.layer.weights}
+    return [weight for weight in layer.weights if id(weight) not in inner]
+
+
+def _take_over_u(layer: Any, wrapper: SpectralNormalization) -> float:
+    """Gives `u` to a wrapper and returns the norm of the kernel."""
+    kernels = find_kernels(wrapper.layer)
+    state = {weight.name: weight for weight in wrapper.state_variables}
+    last = (len(kernels[0].shape) - 1,)
+    u: Any = state.get("u")
+    # Of an operator's norm `u` is an image, of several kernels it has other names.
+    same = u is not None and tuple(u.shape) == (kernels[0].d_out,)
+    if same and kernels[0].output_axes == last:
+        u.assign(ops.reshape(layer.vector_u, u.shape))
+    converge(wrapper)
+    norm = float(wrapper.sigma())
+    if "gamma" in state:
+        state["gamma"].assign(norm)
+    return norm
