@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
     parser.add_argument("run", metavar="RUN", help="the folder of a run on the data")
     parser.add_argument(
+        "--data", help="where the run's images lie now, if they were moved"
+    )
+    parser.add_argument(
         "--classifier-seed", type=int, default=0, help="seed of its training"
     )
     parser.add_argument(
@@ -35,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     folder = RunFolder(arguments.run)
+    folder.moved_data = arguments.data
     folder.config()
     quiet.import_tensorflow()
     from training.evaluation.choice import load_classifier

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
     parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--data", help="where the run's images lie now, if they were moved"
+    )
     scoring.add_options(parser)
     parser.add_argument(
         "--weights",
@@ -45,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     folder = RunFolder(arguments.run)
+    folder.moved_data = arguments.data
     config = folder.config()
     scoring.protocol(arguments)
     size = values.integer("batch_size", arguments.batch_size)

@@ -100,6 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.output and not arguments.singles:
         check_replaceable(arguments.output, "output")
     folder = RunFolder(arguments.run)
+    folder.moved_data = arguments.data
     config, about = folder.config(), folder.part("generator")
     path = _generator(folder, arguments.weights or folder.usual_weights())
     chosen, count, columns = _classes(arguments, about)
@@ -123,6 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Conditional batch norm is found by its registered name.
     import sn_keras  # noqa: F401
     from training.evaluation import looking, sheets
+    from training.evaluation.real_images import trained_source
     from training.storage import pictures
 
     generator = keras.saving.load_model(path, compile=False)
@@ -143,10 +145,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.singles:
         _write_singles(images, folder, arguments)
     elif arguments.beside_real:
-        sheet = sheets.beside_real(images, _source(config, arguments), arguments.seed)
+        sheet = sheets.beside_real(images, trained_source(folder), arguments.seed)
         _write(sheet, "beside-real-seed", folder, arguments)
     elif arguments.nearest:
-        sheet, distances = sheets.beside_nearest(images, _source(config, arguments))
+        sheet, distances = sheets.beside_nearest(images, trained_source(folder))
         _write(sheet, "nearest-seed", folder, arguments)
         print(
             f"The nearest is {distances.min():.1f} away, half are no more than "
@@ -159,18 +161,6 @@ def run(arguments: argparse.Namespace) -> None:
         parts = [images[i : i + columns] for i in range(0, count, columns)]
         names = [(known or [])[label] for label in chosen[::columns]]
         _write(pictures.named_rows(parts, names), "seed", folder, arguments)
-
-
-def _source(config: dict[str, Any], arguments: argparse.Namespace) -> Any:
-    """Returns the images that a run was trained on."""
-    from training.data import load_configured
-
-    height, width, channels = config["data"]["image_shape"]
-    moved = {} if arguments.data is None else {"name": arguments.data}
-    size = (height, width)
-    return load_configured(
-        config["preset"], image_size=size, channels=channels, **moved
-    )
 
 
 def _write_singles(

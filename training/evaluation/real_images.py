@@ -49,9 +49,17 @@ def run_source(folder: RunFolder, split: str) -> DataSource:
 def _load(folder: RunFolder, split: str | None) -> DataSource:
     config = folder.config()
     height, width, channels = config["data"]["image_shape"]
-    return load_configured(
-        config["preset"], split, image_size=(height, width), channels=channels
+    moved = {} if folder.moved_data is None else {"name": folder.moved_data}
+    source = load_configured(
+        config["preset"], split, image_size=(height, width), channels=channels, **moved
     )
+    trained_on = config["data"].get("digest", source.digest)
+    if moved and split in (None, "train") and source.digest != trained_on:
+        raise ValueError(
+            "`data` must be the images that the run was trained on, wherever they lie "
+            f"now. Received: data={folder.moved_data!r}, whose content is another"
+        )
+    return source
 
 
 def scored_source(folder: RunFolder, split: str) -> DataSource:

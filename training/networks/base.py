@@ -40,8 +40,8 @@ def check_image_shape(
         )
     size, depth = int(shape[0]), int(shape[2])
     if depth < 1 or (channels is not None and depth not in channels):
-        known = "1 or more" if channels is None else f"one of {list(channels)}"
-        wanted = f"(size, size, channels) with channels {known}"
+        known = "1 or more" if channels is None else " or ".join(map(str, channels))
+        wanted = f"(size, size, channels) with {known} channels"
         raise ValueError(values.message("image_shape", wanted, image_shape))
     if size not in sizes:
         nearest = sorted(sorted(sizes, key=lambda one: abs(one - size))[:2])

@@ -51,6 +51,8 @@ class RunFolder:
 
     def __init__(self, path: Path | str):
         self.path = values.path("run", path)
+        # Where the images lie now, if they aren't where config.json says.
+        self.moved_data: str | None = None
         self.config_file = self.path / "config.json"
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
@@ -276,13 +278,16 @@ def _differences(
     """Returns what makes two configs belong to different runs, in words."""
     # JSON has no tuples: without a round trip (1, 2) would differ from [1, 2].
     new = json.loads(json.dumps(new))
+    digests = [config.get("data", {}).get("digest") for config in (old, new)]
+    # The same images, wherever they lie now.
+    moved = {"data"} if digests[0] is not None and digests[0] == digests[1] else set()
     differences = []
     for part in ("preset", "data"):
         before, after = old.get(part, {}), new.get(part, {})
         if part == "preset":
             before = {**defaults, **before}
         # Without a decay a run may be carried on for longer.
-        ignored = _IGNORED if part == "preset" else frozenset()
+        ignored = _IGNORED | moved if part == "preset" else frozenset()
         if before.get("decay_steps") == 0 == after.get("decay_steps"):
             ignored = ignored | {"steps"}
         if "digest" not in before:

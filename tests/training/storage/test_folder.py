@@ -45,6 +45,17 @@ def test_other_images_of_the_same_shape_are_refused(tmp_path):
     assert folder.config_file.read_bytes() == before
 
 
+def test_images_that_moved_are_the_same(tmp_path):
+    folder = opened(tmp_path, changed("preset", data="here"))
+    before = folder.id()
+    folder.open(changed("preset", data="there"))
+    assert folder.config()["preset"]["data"] == "there"
+    assert folder.id() == before
+    other = changed("preset", data="here")
+    with pytest.raises(ValueError, match="data is 'there' there and 'here' here"):
+        folder.check({**other, "data": {"images": 21, "digest": "abd"}})
+
+
 def test_a_run_that_did_not_know_its_images_gets_to_know_them(tmp_path):
     opened(tmp_path, {**CONFIG, "data": {"images": 21}})
     folder = opened(tmp_path)

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.data import load
+from training.evaluation.real_images import optional_source, trained_source
+from training.storage.files import write_json
+from training.storage.folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run on photos of two splits, which have moved since."""
+    for split in ("train", "test"):
+        (tmp_path / "before" / split).mkdir(parents=True)
+        for number in range(3):
+            image = Image.new("L", (8, 8), 40 * number + (split == "test"))
+            image.save(tmp_path / "before" / split / f"{number}.png")
+    source = load(tmp_path / "before", image_size=8)
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    config = {
+        "preset": {"data": str(tmp_path / "before"), "image_size": 8},
+        "data": {"image_shape": [8, 8, 1], "digest": source.digest},
+    }
+    write_json(run.config_file, config)
+    (tmp_path / "before").rename(tmp_path / "now")
+    return run
+
+
+def test_moved_data_are_found_where_they_are_said_to_be(folder, tmp_path):
+    with pytest.raises(ValueError, match="before"):
+        trained_source(folder)
+    folder.moved_data = str(tmp_path / "now")
+    assert trained_source(folder).images[:, 0, 0, 0].tolist() == [0, 40, 80]
+    assert optional_source(folder, "test").images[:, 0, 0, 0].tolist() == [1, 41, 81]
+    assert optional_source(folder, "val") is None
+
+
+def test_other_data_are_refused(folder, tmp_path):
+    folder.moved_data = str(tmp_path / "now")
+    Image.fromarray(np.full((8, 8), 9, np.uint8)).save(tmp_path / "now/train/1.png")
+    with pytest.raises(ValueError, match="`data` must be the images.*now"):
+        trained_source(folder)
