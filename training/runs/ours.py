@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from training.runs.preset import Preset
 
-# What differs from the paper's setting C, and why, each measured by 1,500 updates:
-# - labels (projection): without, a third of the digits can't be read, and the FCD is
-#   6.4 rather than 1.1;
-# - α of 5e-4: 2e-4 is for 100,000 updates, and too slow for 1,500;
+# What differs from the paper's setting C, and why, after 1,500 updates:
+# - labels (projection) and
+# - α of 5e-4, where 2e-4 is for 100,000 updates: without both a third of the digits
+#   can't be read, and the FCD is 6.4 where it is 1.1 with them (by one classifier);
 # - the average of G's weights, which is what is drawn, scored and exported: batches of
 #   64 move the last weights about.
 # The loss (hinge), SN in all of D's layers, the networks (at a quarter of their
