@@ -16,6 +16,8 @@ PRINTS = {
     "classifier": "Lipschitz bound: ",
     "sn_on_jax": "after 201 steps",
     "sngp_classifier": "Picture: sngp.png",
+    "invertible_block": "largest error",
+    "certified_classifier": "right under attack",
 }
 
 pytestmark = [
