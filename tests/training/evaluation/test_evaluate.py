@@ -385,7 +385,7 @@ def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
         (["--extractor", "nowhere.keras"], "auto, inception, classifier or the path"),
         (["--split", "nope"], "'nope'"),
         (["--split", "all"], "'all'"),
-        (["--n-fake", "1"], "`n_fake` must be an integer of 2 or more"),
+        (["--n-fake", "1"], "`--n-fake` must be an integer of 2 or more"),
         (["--weights", "best"], "--score-every"),
     ],
 )
