@@ -19,7 +19,12 @@ _HOMES = {
 
 # Modules with classes that a saved GAN may be made of. Keras looks them up among those
 # that were registered, which is at their import, and imports nothing itself.
-_SAVED = ("sn_keras", "training.gan.model", "training.gan.schedules")
+_SAVED = (
+    "sn_keras",
+    "training.gan.augmentation",
+    "training.gan.model",
+    "training.gan.schedules",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from training import values
+from training import keras_private, values
 from training.gan import gradient_penalty, losses
 from training.gan.gradient_penalty import GradientPenalty
 
@@ -33,6 +33,7 @@ class Arguments:
     classifier_weights: Any
     augmentation: Any
     fast: Any
+    auto_scale_loss: Any
     run_eagerly: Any
     steps_per_execution: Any
     jit_compile: Any
@@ -51,13 +52,27 @@ class Arguments:
         if self.augmentation is not None and not callable(self.augmentation):
             wanted = "None or a function of images and a `draws.At`"
             raise TypeError(values.message("augmentation", wanted, self.augmentation))
-        self.fast = values.boolean("fast", self.fast)
-        self.run_eagerly = values.boolean("run_eagerly", self.run_eagerly)
+        for name in ("fast", "auto_scale_loss", "run_eagerly"):
+            setattr(self, name, values.boolean(name, getattr(self, name)))
         self.steps_per_execution = values.integer(
             "steps_per_execution", self.steps_per_execution
         )
         if self.jit_compile != "auto":
             self.jit_compile = values.boolean("jit_compile", self.jit_compile)
+
+    def scale_losses(self, *networks: keras.Model) -> None:
+        """Wraps the optimizers if a layer of the networks has float16 gradients.
+
+        The smallest of them would be 0: G's come through D, so both are wrapped.
+        """
+        layers = [x for one in networks for x in keras_private.flatten_layers(one)]
+        if not any(layer.dtype_policy.name == "mixed_float16" for layer in layers):
+            return
+        for name in _OPTIMIZERS:
+            optimizer = getattr(self, name)
+            if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                scaled = keras.optimizers.LossScaleOptimizer(optimizer)
+                setattr(self, name, scaled)
 
     def as_json(self) -> dict[str, Any]:
         """Returns what `arguments` makes the arguments of again."""
@@ -68,7 +83,7 @@ class Arguments:
                 name: keras.saving.serialize_keras_object(getattr(self, name))
                 for name in _OPTIMIZERS
             },
-            "loss": self.loss.name,
+            "loss": losses.as_json(self.loss),
             "gradient_penalty": None if penalty is None else vars(penalty),
             "classifier_weights": list(self.classifier_weights),
             "augmentation": augmentation
@@ -85,6 +100,7 @@ def arguments(config: dict[str, Any]) -> dict[str, Any]:
             name: keras.saving.deserialize_keras_object(config[name])
             for name in _OPTIMIZERS
         },
+        "loss": losses.from_json(config["loss"]),
         "gradient_penalty": None if penalty is None else GradientPenalty(**penalty),
         "augmentation": augmentation
         and keras.saving.deserialize_keras_object(augmentation),

@@ -8,6 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from training import keras_private, values
+from training.gan import draws, input_checks
+
 TOGETHER = 64
 
 
@@ -32,3 +35,42 @@ def images(
         # a graph, which would be traced at each call, and costs more than it saves.
         made = generator(part if labels is not None else part[0], training=False)
         yield keras.ops.convert_to_numpy(made).astype(np.float32)
+
+
+def drawn(
+    generator: keras.Model,
+    latent_dim: int,
+    num_classes: int | None,
+    count: int,
+    seed: int,
+    labels: Any,
+) -> np.ndarray:
+    """Returns images of latents that are drawn with a seed; see `GAN.generate`."""
+    count = values.integer("count", count)
+    at = draws.samples(values.integer("seed", seed, 0))
+    if labels is not None:
+        labels = input_checks.generated_labels(labels, count, num_classes)
+    elif num_classes is not None:
+        labels = draws.labels(at, count, num_classes)
+    latents = draws.latents(at, count, latent_dim)
+    return np.concatenate(list(images(generator, latents, labels)))
+
+
+def averaged(
+    generator: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> keras.Model | None:
+    """Returns a copy of G with the averages of its weights, if the optimizer has any.
+
+    What was frozen when the optimizer was made has no average: it is copied.
+    """
+    if not keras_private.inner(optimizer).use_ema:
+        return None
+    # Not in the strategy's scope, where all workers would have to make one: the chief
+    # alone saves it.
+    copy = keras.models.clone_model(generator)
+    copy.set_weights(generator.get_weights())
+    ids = [id(weight) for weight in generator.variables]
+    copies = dict(zip(ids, copy.variables, strict=True))
+    for weight, average in keras_private.averages(optimizer):
+        copies[id(weight)].assign(keras.ops.convert_to_numpy(average.value))
+    return copy

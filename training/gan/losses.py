@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from training import values
-from training.deferred import ops
+from training.deferred import keras, ops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class AdversarialLoss:
         name: the name in `LOSSES`.
         description: one line for `--help`.
         discriminator: from the logits of real and of generated images, each of shape
-            `(batch, 1)`, to D's loss, a scalar.
+            `(batch, 1)` (or maps of logits, as D returns them), to D's loss, a scalar.
         generator: from the logits of generated images to G's loss, a scalar.
     """
 
@@ -74,13 +74,34 @@ _ALL = (
 LOSSES: dict[str, AdversarialLoss] = {one.name: one for one in _ALL}
 
 
-def get(loss: str | AdversarialLoss) -> AdversarialLoss:
-    """Returns a loss by name; an `AdversarialLoss` as it is.
+def get(loss: Any) -> AdversarialLoss:
+    """Returns a loss by name, or of D's and G's functions; an `AdversarialLoss` as is.
 
     Raises:
-        TypeError: if it is neither.
+        TypeError: if it is something else.
         ValueError: if there is none of that name; the message lists the known ones.
     """
     if isinstance(loss, AdversarialLoss):
         return loss
+    if isinstance(loss, (tuple, list)) and len(loss) == 2 and all(map(callable, loss)):
+        return AdversarialLoss("custom", "two functions", *loss)
     return LOSSES[values.name("loss", loss, sorted(LOSSES))]
+
+
+def as_json(loss: AdversarialLoss) -> Any:
+    """Returns what `from_json` makes the loss of again: its name or its functions.
+
+    Functions can be read again if they are registered, by
+    `keras.saving.register_keras_serializable`.
+    """
+    if LOSSES.get(loss.name) is loss:
+        return loss.name
+    functions = loss.discriminator, loss.generator
+    return [keras.saving.serialize_keras_object(one) for one in functions]
+
+
+def from_json(loss: Any) -> Any:
+    """Returns what `compile` takes as `loss`."""
+    if isinstance(loss, str):
+        return loss
+    return [keras.saving.deserialize_keras_object(one) for one in loss]

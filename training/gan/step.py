@@ -44,8 +44,6 @@ class Step:
             a `draws.At`, which D sees all images through, or None. It returns images
             of that shape, has a gradient, and draws its random numbers by
             `draws.uniform`, of which it gets others for each batch.
-        latent_dim: length of the latent vectors.
-        num_classes: number of classes, or None.
         discriminator_steps: updates of D.
         generator_batch_size: images in an update of G, in all replicas together, or
             None: as many as in an update of D.
@@ -65,8 +63,6 @@ class Step:
     gradient_penalty: GradientPenalty | None
     classifier_weights: tuple[float, float]
     augment: Augment | None
-    latent_dim: int
-    num_classes: int | None
     discriminator_steps: int
     generator_batch_size: int | None
     seed: int
@@ -101,19 +97,20 @@ class Step:
                 f"{tuple(images.shape)}"
             )
         batch = images.shape[0] // steps
+        images = tf.cast(images, tf.float32)
         # Nothing else in G's update depends on the data: without this it would run
         # once more, before the iterator says that there are no more data.
         with tf.control_dependencies([images]):
             step = tf.identity(keras_private.updates(self.generator_optimizer).value)
         generator_loss = self.update_generator(draws.At(self.seed, step, 0), batch)
-        discriminator_losses = [
-            self.update_discriminator(
-                draws.At(self.seed, step, i + 1),
-                draws.dealt(images, steps, i),
-                None if self.num_classes is None else draws.dealt(labels, steps, i),
-            )
-            for i in range(steps)
-        ]
+        discriminator_losses = []
+        for i in range(steps):
+            real = draws.dealt(images, steps, i)
+            classes = None
+            if self.wiring.num_classes is not None:
+                classes = draws.dealt(labels, steps, i)
+            at = draws.At(self.seed, step, i + 1)
+            discriminator_losses.append(self.update_discriminator(at, real, classes))
         return generator_loss, discriminator_losses
 
     def forms(self, fast: bool) -> list[Form]:
@@ -145,7 +142,7 @@ class Step:
             _watch(tape, self.generator)
             fake = self._augmented(self._generate(latents, labels), at, real=False)
             logits, class_logits = self._discriminate(fake, labels)
-            loss = self.loss.generator(logits)
+            loss = _scalar("generator", self.loss.generator(logits))
             if class_logits is not None:
                 weight = self.classifier_weights[1]
                 loss += weight * _cross_entropy(labels, class_logits)
@@ -174,6 +171,7 @@ class Step:
                 real, labels, fake, fake_labels
             )
             loss = self.loss.discriminator(real_logits, fake_logits)
+            loss = _scalar("discriminator", loss)
             if class_logits is not None:
                 weight = self.classifier_weights[0]
                 loss += weight * _cross_entropy(labels, class_logits)
@@ -183,7 +181,7 @@ class Step:
                 mix = draws.share(lambda total: draws.mix(at, total), real.shape[0])
                 # With classes, the interpolated images count as of the real class.
                 loss += self.gradient_penalty(
-                    lambda images: self._discriminate(images, labels)[0],
+                    lambda images: _of_image(self._discriminate(images, labels)[0]),
                     real,
                     fake,
                     mix,
@@ -194,7 +192,7 @@ class Step:
 
     def _draw(self, at: draws.At, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns this replica's latents, and labels if there are classes."""
-        length, classes = self.latent_dim, self.num_classes
+        length, classes = self.wiring.latent_dim, self.wiring.num_classes
         latents = draws.share(lambda total: draws.latents(at, total, length), count)
         if classes is None:
             return latents, None
@@ -218,6 +216,8 @@ class Step:
         inputs = [images, labels] if takes_labels else images
         logits, class_logits = wiring.split(self.discriminator(inputs, training=True))
         logits = tf.cast(logits, tf.float32)
+        if logits.shape.rank == 1:
+            logits = logits[:, tf.newaxis]
         if class_logits is not None:
             class_logits = tf.cast(class_logits, tf.float32)
         return logits, class_logits
@@ -241,7 +241,6 @@ class Step:
         if labels is not None:
             labels = tf.cast(tf.reshape(labels, [-1]), tf.int32)
             both_labels = tf.concat([labels, fake_labels], axis=0)
-        real = tf.cast(real, tf.float32)
         logits, class_logits = self._discriminate(
             tf.concat([real, fake], axis=0), both_labels
         )
@@ -253,6 +252,21 @@ class Step:
 
 def _replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _of_image(logits: tf.Tensor) -> tf.Tensor:
+    """Returns a logit an image: of a map the mean over its positions."""
+    axes = range(1, logits.shape.rank)
+    return logits if len(axes) == 1 else tf.reduce_mean(logits, axes)
+
+
+def _scalar(network: str, loss: tf.Tensor) -> tf.Tensor:
+    if loss.shape.rank != 0:
+        raise ValueError(
+            f"`loss` of the {network} must be a scalar, such as a mean over the batch. "
+            f"Received: a loss of shape {tuple(loss.shape)}"
+        )
+    return loss
 
 
 def _watch(tape: tf.GradientTape, network: keras.Model) -> None:

@@ -9,21 +9,34 @@ import keras
 
 from training import keras_private
 
+# Of a generator that doesn't show its inputs: the paper's.
+_LATENT_DIM = 128
+
 
 @dataclasses.dataclass(frozen=True)
 class Wiring:
     """What was found about a pair of networks.
 
     Attributes:
+        latent_dim: length of the latent vectors.
+        num_classes: number of classes, or None.
         image_shape: `(height, width, channels)` of the images.
         discriminator_takes_labels: whether D's inputs are `[images, labels]`.
         batch_norm_in_discriminator: whether D's output for an image depends on the
             other images of its batch.
     """
 
+    latent_dim: int
+    num_classes: int | None
     image_shape: tuple[int | None, ...]
     discriminator_takes_labels: bool
     batch_norm_in_discriminator: bool
+
+    def joint(self, discriminator_call: str) -> bool:
+        """Returns whether D is called on real and generated images together."""
+        if discriminator_call == "auto":
+            return not self.batch_norm_in_discriminator
+        return discriminator_call == "joint"
 
 
 def split(outputs: Any) -> tuple[Any, Any]:
@@ -36,10 +49,16 @@ def split(outputs: Any) -> tuple[Any, Any]:
 def connect(
     generator: keras.Model,
     discriminator: keras.Model,
-    latent_dim: int,
+    latent_dim: int | None,
     num_classes: int | None,
 ) -> Wiring:
     """Calls the networks on symbolic inputs, which also builds them.
+
+    Args:
+        generator: G.
+        discriminator: D.
+        latent_dim: length of the latent vectors, or None to read it off G.
+        num_classes: number of classes, or None to read it off a G that takes labels.
 
     Raises:
         TypeError: if one is no Keras layer.
@@ -51,6 +70,11 @@ def connect(
                 f"`{name}` must be a `keras.Model`. "
                 f"Received: {name} of type {type(network).__name__}"
             )
+    shown = getattr(generator, "inputs", None) or []
+    if latent_dim is None:
+        latent_dim = (shown[0].shape[-1] if shown else None) or _LATENT_DIM
+    if num_classes is None and len(shown) == 2:
+        num_classes = _classes(generator)
     latents = keras.KerasTensor((None, latent_dim), "float32")
     labels = keras.KerasTensor((None,), "int32")
     try:
@@ -67,7 +91,11 @@ def connect(
             "`generator` must return images of shape (batch, height, width, "
             f"channels). Received: a generator of outputs of shape {images.shape}"
         )
-    takes_labels = len(getattr(discriminator, "inputs", None) or [images]) == 2
+    shown = getattr(discriminator, "inputs", None) or []
+    takes_labels = len(shown) == 2
+    if num_classes is not None and not shown:
+        # A subclassed D doesn't show what it takes.
+        takes_labels = _takes(discriminator, [images, labels])
     if takes_labels and num_classes is None:
         raise ValueError(
             "`num_classes` must be given for a discriminator that takes labels. "
@@ -83,9 +111,10 @@ def connect(
             f"`class_logits`. Received: discriminator={discriminator.name!r}, which "
             f"fails on that: {error}"
         ) from error
-    if len(logits.shape) != 2 or logits.shape[-1] != 1:
+    if len(logits.shape) > 1 and logits.shape[-1] != 1:
         raise ValueError(
-            "`discriminator` must return logits of shape (batch, 1). "
+            "`discriminator` must return logits of shape (batch, 1), or (batch,), or "
+            "maps of them, (batch, height, width, 1). "
             f"Received: a discriminator of logits of shape {logits.shape}"
         )
     if class_logits is not None and class_logits.shape[-1] != num_classes:
@@ -97,4 +126,29 @@ def connect(
         isinstance(layer, keras.layers.BatchNormalization)
         for layer in keras_private.flatten_layers(discriminator)
     )
-    return Wiring(tuple(images.shape[1:]), takes_labels, batch_norm)
+    shape = tuple(images.shape[1:])
+    return Wiring(latent_dim, num_classes, shape, takes_labels, batch_norm)
+
+
+def _classes(generator: keras.Model) -> int:
+    """Returns the number of classes that the layers of G are made for."""
+    found = set()
+    for layer in keras_private.flatten_layers(generator):
+        if isinstance(layer, keras.layers.Embedding):
+            found.add(layer.input_dim)
+        elif layer is not generator and hasattr(layer, "num_classes"):
+            found.add(layer.num_classes)
+    if len(found) != 1:
+        raise ValueError(
+            "`num_classes` must be given for a generator with two inputs whose layers "
+            f"don't tell it: they say {sorted(found)}. Received: num_classes=None"
+        )
+    return found.pop()
+
+
+def _takes(network: keras.Model, inputs: Any) -> bool:
+    try:
+        network(inputs)
+    except Exception:
+        return False
+    return True

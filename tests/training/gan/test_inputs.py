@@ -1,0 +1,109 @@
+"""Which images a step gets, and what is refused before or while they come."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training import toys
+from training import GAN
+from training.gan import inputs, wiring
+
+NUMBERED = (np.arange(40, dtype="float32") / 40).reshape(40, 1, 1, 1)
+WIRING = wiring.Wiring(3, None, (1, 1, 1), False, False)
+
+
+def steps(count, batch_size=16, group=2, **order):
+    """The numbers of the images that each step gets."""
+    with pytest.warns(UserWarning, match="scaled to"):
+        data = inputs.of(
+            NUMBERED, None, batch_size, group, WIRING, inputs.Order(7, **order)
+        )
+    elements = itertools.islice(data.dataset, count)
+    return [np.rint(40 * x.numpy().ravel()).astype(int).tolist() for x in elements]
+
+
+def test_a_pass_has_no_image_twice_and_the_next_has_another_order():
+    found = steps(12, batch_size=5, group=2)
+    passes = [sum(found[i : i + 4], []) for i in (0, 4, 8)]
+    assert all(sorted(one) == list(range(40)) for one in passes)
+    assert passes[0] != passes[1] != passes[2] != list(range(40))
+
+
+def test_what_a_pass_leaves_out_comes_in_another():
+    # 40 images, 32 a step.
+    found = steps(6)
+    assert all(len(set(one)) == 32 for one in found)
+    assert set(sum(found, [])) == set(range(40))
+
+
+def test_calls_of_fit_go_on_where_the_last_one_stopped():
+    whole = steps(6)
+    assert [steps(1, step=i)[0] for i in range(6)] == whole
+    assert steps(1, epoch=5)[0] == whole[5]
+    assert steps(1, epoch=1, steps_per_epoch=3)[0] == whole[3]
+
+
+def fitted(x, steps=1, **options):
+    gan = GAN(toys.generator(), toys.discriminator(), discriminator_steps=steps)
+    gan.compile("sgd", "sgd", run_eagerly=True)
+    gan.fit(x, verbose=0, **options)
+    return gan
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return len(self.images) // 4
+
+    def __getitem__(self, index):
+        return self.images[4 * index : 4 * index + 4]
+
+
+def test_a_py_dataset_is_a_dataset_of_its_batches():
+    images = toys.images(16)
+    found = [
+        fitted(x, 2, shuffle=False, batch_size=4, epochs=2)
+        for x in (Batches(images), images)
+    ]
+    assert [gan.step for gan in found] == [4, 4]
+
+
+def test_an_image_alone_is_no_batch():
+    images = tf.data.Dataset.from_tensor_slices(toys.images(8))
+    with pytest.raises(ValueError, match=r"one image: take `x.batch\(64\)`"):
+        fitted(images)
+
+
+def test_weights_of_samples_are_refused():
+    parts = toys.images(8), np.zeros(8, int), np.ones(8)
+    with pytest.raises(ValueError, match="without weights of samples"):
+        fitted(tf.data.Dataset.from_tensor_slices(parts).batch(4))
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_later_batch_with_nan_never_reaches_the_weights(eager):
+    images = toys.images(16)
+    images[11, 0, 0, 0] = np.nan
+    gan = GAN(toys.generator(), toys.discriminator(), discriminator_steps=1)
+    gan.compile("sgd", "sgd", run_eagerly=eager)
+    with pytest.raises(ValueError, match=r"\[−1, 1\]. Received: a later batch"):
+        gan.fit(tf.data.Dataset.from_tensor_slices(images).batch(4), verbose=0)
+    assert gan.step == 2
+    assert all(np.isfinite(weight.numpy()).all() for weight in gan.weights)
+
+
+def test_a_later_label_out_of_range_is_refused():
+    networks = toys.generator(3), toys.discriminator(num_classes=3)
+    gan = GAN(*networks, discriminator_steps=1)
+    gan.compile("sgd", "sgd", run_eagerly=True)
+    labels = np.array([0, 1, 2, 0, 1, 3, 0, 0])
+    pairs = tf.data.Dataset.from_tensor_slices((toys.images(8), labels)).batch(4)
+    with pytest.raises(ValueError, match="labels of `x` must lie in"):
+        gan.fit(pairs, verbose=0)
+    assert gan.step == 1

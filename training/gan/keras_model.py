@@ -1,0 +1,236 @@
+"""What Keras calls of a GAN, and finds in it: steps, optimizers, files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from training import keras_private
+from training.fast import form
+from training.gan import compiling
+from training.gan.step import Step
+
+_NETWORKS = ("generator", "discriminator")
+_ARGUMENTS = (
+    "name",
+    *_NETWORKS,
+    "latent_dim",
+    "discriminator_steps",
+    "generator_batch_size",
+    "num_classes",
+    "discriminator_call",
+    "seed",
+)
+_NO_LOSS = (
+    "a GAN has no loss on data that would say how good it is. Use the scores of "
+    "`training.evaluation`, also as callbacks of `fit`."
+)
+
+
+class Optimizers:
+    """The optimizers of both networks, where Keras' callbacks look for one.
+
+    Attributes:
+        optimizers: G's and D's, without their loss scaling.
+        built: whether they have variables, which they have.
+    """
+
+    built = True
+
+    def __init__(self, step: Step):
+        pair = step.generator_optimizer, step.discriminator_optimizer
+        self.optimizers = [keras_private.inner(one) for one in pair]
+
+    @property
+    def iterations(self) -> keras.Variable:
+        """The number of updates of G so far."""
+        return keras_private.updates(self.optimizers[0])
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """Those of both."""
+        return [variable for one in self.optimizers for variable in one.variables]
+
+
+class KerasModel(keras.Model):
+    """A model whose training step is a `Step`.
+
+    `__init__` is the GAN's; `_prepare` has to be called there and `_take` in `compile`.
+    """
+
+    generator: keras.Model
+    discriminator: keras.Model
+    # Keras' own, which it doesn't annotate.
+    train_function: Any
+    optimizer: Any
+
+    def _prepare(self) -> None:
+        # `fit` would otherwise call the model on images to build it.
+        self.built = True
+        self._generator_loss_tracker = keras.metrics.Mean(name="generator_loss")
+        self._discriminator_loss_tracker = keras.metrics.Mean(name="discriminator_loss")
+
+    def _take(self, step: Step, arguments: compiling.Arguments) -> None:
+        super().compile(
+            optimizer=None,
+            run_eagerly=arguments.run_eagerly,
+            steps_per_execution=arguments.steps_per_execution,
+            jit_compile=compiling.compiled_by_xla(
+                arguments.jit_compile, self.distribute_strategy
+            ),
+        )
+        self._step, self._arguments = step, arguments
+        self.optimizer = Optimizers(step)
+        self.generator_optimizer = step.generator_optimizer
+        self.discriminator_optimizer = step.discriminator_optimizer
+        self.adversarial_loss = step.loss
+        self.gradient_penalty = step.gradient_penalty
+        # Weights of an optimizer that isn't built are passed over when a file is read.
+        with self.distribute_strategy.scope():
+            self.generator_optimizer.build(self.generator.trainable_variables)
+            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    @property
+    def step(self) -> int:
+        """The number of updates of G so far.
+
+        With `gradient_accumulation_steps` each of its micro-batches counts.
+        """
+        return int(self.optimizer.iterations.numpy()) if self.compiled else 0
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns G's images of latents, or of `[latents, labels]`."""
+        return self.generator(inputs, training=training)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The trackers of the two losses."""
+        return [self._generator_loss_tracker, self._discriminator_loss_tracker]
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes what runs a step, in which layers run by the forms of `training.fast`.
+
+        They are placed here and not in `train_step`, which replicas run in threads.
+        """
+        made: Any = self.train_function
+        super().make_train_function(force)
+        plain: Any = self.train_function
+        if plain is made:
+            return
+        forms = self._step.forms(self._arguments.fast)
+
+        def train_function(iterator: Any) -> Any:
+            with form.placed(forms):
+                return plain(iterator)
+
+        self.train_function = train_function
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Runs one update of G and `discriminator_steps` of D."""
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        generator_loss, discriminator_losses = self._step(images, labels)
+        self._generator_loss_tracker.update_state(generator_loss)
+        for loss in discriminator_losses:
+            self._discriminator_loss_tracker.update_state(loss)
+        logs = self.get_metrics_result()
+        strategy = self.distribute_strategy
+        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras reduces logs along axis 0 there, which a scalar doesn't have
+            # (keras#20585).
+            logs = {name: tf.reshape(value, [1]) for name, value in logs.items()}
+        return logs
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Not there: a GAN has no loss on data that would say how good it is."""
+        raise NotImplementedError(f"A GAN has no `evaluate`: {_NO_LOSS}")
+
+    def save(self, filepath: Any, *arguments: Any, **options: Any) -> None:
+        """Writes all to a `.keras` file, from which training goes on.
+
+        Raises:
+            ValueError: if a weight is not finite; what was in the file stays.
+        """
+        self._check_finite("save")
+        super().save(filepath, *arguments, **options)
+
+    def save_weights(self, filepath: Any, *arguments: Any, **options: Any) -> None:
+        """Writes weights and the optimizers' state to a `.weights.h5` file.
+
+        Raises:
+            ValueError: if a weight is not finite; what was in the file stays.
+        """
+        self._check_finite("save_weights")
+        super().save_weights(filepath, *arguments, **options)
+
+    def export(self, filepath: Any, *arguments: Any, **options: Any) -> Any:
+        """Exports G, as `keras.Model.export`; see also `python -m export`."""
+        return self.generator.export(filepath, *arguments, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, as JSON."""
+        config = {name: getattr(self, name) for name in _ARGUMENTS}
+        for name in _NETWORKS:
+            config[name] = keras.saving.serialize_keras_object(config[name])
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Makes a GAN of what `get_config` returned."""
+        config = dict(config)
+        for name in _NETWORKS:
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of `compile`, as JSON."""
+        return self._arguments.as_json() if self.compiled else None
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles with what `get_compile_config` returned."""
+        self.compile(**compiling.arguments(config))
+
+    def _check_finite(self, what: str) -> None:
+        for variable in (*self.generator.variables, *self.discriminator.variables):
+            value = keras.ops.convert_to_numpy(variable.value)
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise ValueError(
+                    f"`{what}` needs weights that are finite, and {variable.path} is "
+                    "not. `keras.callbacks.TerminateOnNaN` ends `fit` when a loss is "
+                    "not finite."
+                )
+
+
+class _OfBothLosses(keras.callbacks.TerminateOnNaN):
+    """Keras' own looks at a log named `loss` alone, which a GAN doesn't have."""
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        total = float(sum(np.mean(value) for value in (logs or {}).values()))
+        super().on_batch_end(batch, {"loss": total})
+
+
+def adapted(callbacks: Any) -> Any:
+    """Returns callbacks with each `TerminateOnNaN` as one that looks at both losses."""
+    if callbacks is None or isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    if isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [callbacks]
+    found = []
+    for one in callbacks:
+        if type(one) is keras.callbacks.TerminateOnNaN:
+            of_both = _OfBothLosses()
+            of_both.__dict__.update(one.__dict__)
+            one = of_both
+        found.append(one)
+    return found
+
+
+def refuse(others: dict[str, Any]) -> None:
+    """Raises a TypeError for arguments that `fit` of a GAN doesn't take."""
+    if others:
+        names = ", ".join(f"`{name}`" for name in others)
+        raise TypeError(f"`fit` of a GAN takes no {names}: {_NO_LOSS}")
