@@ -55,7 +55,7 @@ class Optimizers:
         return [variable for one in self.optimizers for variable in one.variables]
 
 
-class KerasModel(keras.Model):
+class KerasModel(keras_private.BuiltModel):
     """A model whose training step is a `Step`.
 
     `__init__` is the GAN's; `_prepare` has to be called there and `_take` in `compile`.
