@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.replicas import two_replicas
 from training.gan import draws
 from training.gan.augmentation import (
     POLICIES,
@@ -110,7 +111,7 @@ def trained(strategy, penalty):
 
 def test_two_replicas_see_what_one_sees_through_a_gradient_penalty_too():
     one = trained(tf.distribute.get_strategy(), 10.0)
-    two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), 10.0)
+    two = trained(two_replicas(), 10.0)
     plain = one.discriminator.get_weights()
     for a, b in zip(plain, two.discriminator.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
