@@ -18,7 +18,7 @@ from keras import ops
 from sn_keras import keras_private, values
 from sn_keras.kernels import Kernel, check_supported, find_kernels
 from sn_keras.substitution import Substitution
-from sn_keras.wrapping import default_name, give_dtype, with_training
+from sn_keras.wrapping import default_name, give_dtype, symbolic, with_training
 
 # Set while `fold` rebuilds a model: see `Reparameterization.__new__`. A context
 # variable, so that another thread that builds a model meanwhile is not touched.
@@ -185,7 +185,7 @@ class Reparameterization(keras.layers.Wrapper):
             # Keras hands `build` the shape of the first argument alone, but an
             # attention layer is built from several. A symbolic call builds any layer.
             # In a closure, because Keras would track tensors in an attribute.
-            specs = keras.tree.map_structure(_spec, (args, kwargs))
+            specs = keras.tree.map_structure(symbolic, (args, kwargs))
             self._build_layer = lambda: self.layer(*specs[0], **specs[1])
         try:
             return super().__call__(*args, **kwargs)
@@ -296,10 +296,3 @@ class Reparameterization(keras.layers.Wrapper):
         # Older files have one, which says less than the policy of the layer inside.
         config = {k: value for k, value in config.items() if k != "dtype"}
         return super().from_config(config, custom_objects)
-
-
-def _spec(x: Any) -> Any:
-    if hasattr(x, "shape") and hasattr(x, "dtype"):
-        dtype = keras.backend.standardize_dtype(x.dtype)
-        return keras.KerasTensor(tuple(x.shape), dtype)
-    return x

@@ -47,3 +47,11 @@ def with_training(signature: inspect.Signature) -> inspect.Signature:
     )
     parameters = [*parameters[: len(parameters) - len(last)], training, *last]
     return signature.replace(parameters=parameters)
+
+
+def symbolic(x: Any) -> Any:
+    """Returns a symbolic tensor like `x`, or what is no tensor as it is."""
+    if hasattr(x, "shape") and hasattr(x, "dtype"):
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        return keras.KerasTensor(tuple(x.shape), dtype)
+    return x

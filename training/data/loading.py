@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.data.folder import load_folder
 from training.data.geometry import Geometry
 from training.data.idx import debian_fashion_mnist, has_idx, load_idx
+from training.data.image_folder import load_folder
 from training.data.mnist5k import load_mnist5k
 from training.data.names import SHORT_NAMES, known_names, without_split
 from training.data.sources import DataSource

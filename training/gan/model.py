@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from training import values
 from training.devices import strategies
-from training.gan import compiling, draws, generated, inputs, keras_model, wiring
+from training.gan import compiling, draws, generated, hooks, inputs, wiring
 from training.gan.gradient_penalty import GradientPenalty
 from training.gan.input_checks import explained
 from training.gan.losses import AdversarialLoss
@@ -19,7 +19,7 @@ from training.gan.step import Step
 
 
 @keras.saving.register_keras_serializable(package="training")
-class GAN(keras_model.KerasModel):
+class GAN(hooks.KerasModel):
     """Trains a generator G against a discriminator D.
 
     One step is one update of G, then `discriminator_steps` updates of D, each with a
@@ -240,7 +240,7 @@ class GAN(keras_model.KerasModel):
             TypeError: if `x` is neither an array nor a dataset.
             ValueError: if images or labels are not what the networks take.
         """
-        keras_model.refuse(others)
+        hooks.refuse(others)
         epochs = values.integer("epochs", epochs)
         batch_size = _count_or_none("batch_size", batch_size)
         initial_epoch = values.integer("initial_epoch", initial_epoch, 0)
@@ -263,7 +263,7 @@ class GAN(keras_model.KerasModel):
                 data.dataset,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=keras_model.adapted(callbacks),
+                callbacks=hooks.adapted(callbacks),
                 shuffle=False,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import warnings
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training import values
-from training.storage import lock
+from training.storage import identity, lock
 from training.storage.files import (
     check_replaceable,
     check_writable,
@@ -20,8 +19,6 @@ from training.storage.files import (
     write_json,
 )
 
-# Fields of a preset that say nothing about what is computed.
-_IGNORED = frozenset({"name", "description"})
 # What a process may have left in a folder before it was known as a run's.
 _FIRST_FILES = (*lock.FILES, ".config-*.tmp.json")
 
@@ -94,7 +91,7 @@ class RunFolder:
         if self.config_file.exists():
             for file in (self.config_file, self.metrics_file, *self._networks()):
                 check_replaceable(file, "run")
-            differences = _differences(self.config(), config, defaults)
+            differences = identity.differences(self.config(), config, defaults)
             if differences:
                 raise ValueError(
                     f"`run` {self.path} belongs to another configuration, and was left "
@@ -151,7 +148,9 @@ class RunFolder:
         remove_temporaries(self.path)
         old = self.config() if self.config_file.exists() else {}
         # Kept: a later version may say more about the same run.
-        write_json(self.config_file, {**config, "id": old.get("id") or _id(config)})
+        write_json(
+            self.config_file, {**config, "id": old.get("id") or identity.of(config)}
+        )
         for folder in (self.checkpoints, self.logs, self.samples):
             folder.mkdir(exist_ok=True)
         for folder in (self.checkpoints, self.logs, self.samples, self.spectra):
@@ -259,45 +258,3 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         return None
     whole = isinstance(entry, dict) and isinstance(entry.get("step"), int)
     return entry if whole else None
-
-
-def _id(config: dict[str, Any]) -> str:
-    """Returns a digest of what makes a run this one; equal runs have the same."""
-    preset = dict(config.get("preset", {}))
-    if preset.get("decay_steps") == 0:
-        preset.pop("steps", None)
-    for name in _IGNORED:
-        preset.pop(name, None)
-    text = json.dumps([preset, config.get("data", {})], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _differences(
-    old: dict[str, Any], new: dict[str, Any], defaults: dict[str, Any]
-) -> list[str]:
-    """Returns what makes two configs belong to different runs, in words."""
-    # JSON has no tuples: without a round trip (1, 2) would differ from [1, 2].
-    new = json.loads(json.dumps(new))
-    digests = [config.get("data", {}).get("digest") for config in (old, new)]
-    # The same images, wherever they lie now.
-    moved = {"data"} if digests[0] is not None and digests[0] == digests[1] else set()
-    differences = []
-    for part in ("preset", "data"):
-        before, after = old.get(part, {}), new.get(part, {})
-        if part == "preset":
-            before = {**defaults, **before}
-        # Without a decay a run may be carried on for longer.
-        ignored = _IGNORED | moved if part == "preset" else frozenset()
-        if before.get("decay_steps") == 0 == after.get("decay_steps"):
-            ignored = ignored | {"steps"}
-        if "digest" not in before:
-            # Version 0.1.0 knew images by their shape and number alone.
-            ignored = ignored | {"digest"}
-        for key in sorted((before.keys() | after.keys()) - ignored):
-            if key == "digest" and before[key] != after.get(key):
-                differences.append("the images or the classes' names are others")
-            elif before.get(key) != after.get(key):
-                differences.append(
-                    f"{key} is {before.get(key)!r} there and {after.get(key)!r} here"
-                )
-    return differences

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training import memory, values
 from training.data.decoding import Decoder, colour
-from training.data.files import read_all, read_later
+from training.data.file_source import read_all, read_later
 from training.data.geometry import Geometry
 from training.data.listing import find_images
 from training.data.sources import DataSource
