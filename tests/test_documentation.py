@@ -108,8 +108,9 @@ def test_the_example_of_a_docstring_runs(path, code, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         # As doctest does: a module's example has the module's own names.
-        own = vars(importlib.import_module(module.removesuffix(".__init__")))
-        exec(compile(code, path.name, "exec"), {**given(), **own})
+        found = importlib.import_module(module.removesuffix(".__init__"))
+        public = {name: getattr(found, name) for name in getattr(found, "__all__", ())}
+        exec(compile(code, path.name, "exec"), {**given(), **vars(found), **public})
     else:
         pytest.skip("`training` and `export` are for TensorFlow")
 
@@ -125,7 +126,7 @@ def test_the_files_that_a_page_links_to_are_there(path):
     assert [link for link in local if not (path.parent / link).exists()] == []
 
 
-def _examples_are_in_one_style():
+def test_examples_are_in_one_style():
     text = "".join(path.read_text(encoding="utf-8") for path in MODULES)
     assert ">>> " not in text
 

@@ -18,6 +18,7 @@ PRINTS = {
     "sngp_classifier": "Picture: sngp.png",
     "invertible_block": "largest error",
     "certified_classifier": "right under attack",
+    "patch_discriminator": "Logits of shape (None, 8, 8, 1)",
 }
 
 pytestmark = [
