@@ -12,7 +12,7 @@ from sn_keras.spectra import singular_values, spectral_norms
 from sn_keras.spectral_normalization import SpectralNormalization
 from sn_keras.weight_normalization import FrobeniusNormalization, WeightNormalization
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ConditionalBatchNormalization",
