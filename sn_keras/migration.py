@@ -60,7 +60,8 @@ def migrate(
             keras.layers.SpectralNormalization(keras.layers.Dense(4)),
         ]
     )
-    theirs(np.ones((2, 8)), training=True)
+    for _ in range(50):
+        theirs(np.ones((2, 8)), training=True)
     ours = migrate(theirs)
     ```
     """

@@ -34,10 +34,10 @@ print(time.perf_counter() - start)
 _FIRST_STEP = """
 import time
 start = time.perf_counter()
-from benchmarks import steps
-steps.set_threads({threads})
-step = steps.Step(method={method!r}, batch_size={batch_size}, width={width})
-run = steps.runner(steps.gan(step), step)
+from benchmarks.shared import gan_step
+gan_step.set_threads({threads})
+step = gan_step.Step(method={method!r}, batch_size={batch_size}, width={width})
+run = gan_step.runner(gan_step.gan(step), step)
 run()
 print(time.perf_counter() - start)
 """

@@ -85,7 +85,7 @@ def test_tensorflows_checkpoint_has_the_state(shape, tmp_path):
             self.inner = model()
 
         def build(self, shape):
-            self.inner.build(shape)
+            self.built = True
 
         def call(self, x, training=None):
             return self.inner(x, training=training)

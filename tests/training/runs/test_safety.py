@@ -103,7 +103,7 @@ def test_a_network_that_writes_files_is_refused(form, tmp_path):
         path.write_bytes(graph.SerializeToString())
     else:
         tf.saved_model.save(tf.Module(), str(path), signatures=serve)
-    with pytest.raises(ValueError, match=r"touches no files.*\['WriteFile'\]"):
+    with pytest.raises(ValueError, match="nothing but compute.* with WriteFile"):
         InceptionExtractor(path)
     assert not target.exists()
 
