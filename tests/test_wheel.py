@@ -64,7 +64,8 @@ def test_it_works_alone_with_the_oldest_and_the_newest_keras(wheel, tmp_path):
     install = [python, "-m", "pip", "install", "--quiet"]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": ""}
     for keras_version in (f"keras=={OLDEST}", "keras"):
-        code, output = run(*install, "--upgrade", f"{wheel}[jax]", keras_version)
+        packages = ("--upgrade", f"{wheel}[jax]", keras_version)
+        code, output = run(*install, *packages, env=environment)
         assert code == 0, output
         code, output = run(python, "-c", snippet, cwd=tmp_path, env=environment)
         assert code == 0, output
