@@ -25,7 +25,7 @@ import keras
 from sn_keras import SpectralNormalization
 
 wrapped: keras.layers.Layer = SpectralNormalization(keras.layers.Dense(3))
-wrong: int = SpectralNormalization(keras.layers.Dense(3), power_iterations="two")
+wrong = SpectralNormalization(keras.layers.Dense(3), power_iterations="two")
 """
 
 
@@ -73,11 +73,11 @@ def test_it_works_alone_with_the_oldest_and_the_newest_keras(wheel, tmp_path):
     user = tmp_path / "user.py"
     user.write_text(USER)
     code, output = run(
-        *(sys.executable, "-m", "mypy", "--follow-imports=silent"),
+        *(sys.executable, "-m", "mypy", "--ignore-missing-imports"),
         *("--python-executable", python, user),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": ""},
     )
     errors = [line for line in output.splitlines() if ": error:" in line]
-    assert len(errors) == 2, output
-    assert all("user.py:6" in line for line in errors), output
+    assert len(errors) == 1, output
+    assert "user.py:6" in errors[0] and '"power_iterations"' in errors[0], output
