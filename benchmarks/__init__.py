@@ -4,3 +4,5 @@
 session and is reported as ratios with their spread: absolute seconds don't carry
 over to another machine, nor to the same one an hour later.
 """
+
+import training  # noqa: F401  turns oneDNN on, before anything imports TensorFlow

@@ -7,6 +7,7 @@ import os
 # Read by TensorFlow and matplotlib at their import, hence before anything else.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `training` does
 
 import keras
 import pytest

@@ -1,11 +1,11 @@
-"""Lines on the terminal that say how far something is."""
+"""The line on the terminal that says how far something is."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TextIO
 
 
@@ -13,41 +13,27 @@ class ProgressLine:
     """One line that is written over on a terminal, one line each elsewhere.
 
     Args:
-        last_step: the run's number of steps.
         stream: where to; standard output if None.
     """
 
-    def __init__(self, last_step: int, stream: TextIO | None = None):
-        self._last_step = last_step
+    def __init__(self, stream: TextIO | None = None):
         self._stream = stream or sys.stdout
-        self._terminal = self._stream.isatty()
         self._width = 0
+        self.terminal = self._stream.isatty()
 
-    def show(self, step: int, values: Mapping[str, float], seconds: float) -> None:
-        """Shows a step.
-
-        Args:
-            step: the step.
-            values: the losses and `images_per_second`.
-            seconds: how long a step takes.
-        """
-        line = (
-            f"step {step}/{self._last_step}"
-            f"  G {values['generator_loss']:.3f}"
-            f"  D {values['discriminator_loss']:.3f}"
-            f"  {values['images_per_second']:.0f} images/s"
-            f"  {duration(seconds * (self._last_step - step))} left"
-        )
-        if self._terminal:
-            self._write("\r" + line.ljust(self._width))
-            self._width = len(line)
+    def show(self, text: str) -> None:
+        """Shows a text in place of the last one."""
+        if self.terminal:
+            self._write("\r" + text.ljust(self._width))
+            self._width = len(text)
         else:
-            self._write(line + "\n")
+            self._write(text + "\n")
 
     def end(self) -> None:
         """Ends the line, so that what is printed next begins a new one."""
-        if self._terminal and self._width:
+        if self._width:
             self._write("\n")
+            self._width = 0
 
     def _write(self, text: str) -> None:
         # A terminal that was closed, or a reader that ended, must not end the run.
@@ -56,40 +42,35 @@ class ProgressLine:
             self._stream.flush()
 
 
-class Countdown:
-    """Shows `label done/total, time left`, written over on a terminal.
+def countdown(
+    label: str, stream: TextIO | None = None, patience: float = 0.0
+) -> Callable[..., None]:
+    """Returns what shows `label done/total, time left` when called with both numbers.
 
-    Elsewhere, such as in a file, a line is written each tenth of the way.
+    On a terminal at each call, elsewhere at each tenth of the way. What it is called
+    with beside the two numbers (a loss) isn't shown.
 
     Args:
         label: what is counted.
         stream: where to; standard error if None.
         patience: seconds before anything is shown.
     """
+    line = ProgressLine(stream or sys.stderr)
+    start = time.perf_counter()
+    tenth = 0
 
-    def __init__(
-        self, label: str, stream: TextIO | None = None, patience: float = 0.0
-    ) -> None:
-        self._label = label
-        self._stream = stream or sys.stderr
-        self._start = time.perf_counter()
-        self._tenth = 0
-        self._patience = patience
-
-    def __call__(self, done: int, total: int, *_: float) -> None:
-        """Shows that `done` of `total` are done."""
-        passed = time.perf_counter() - self._start
-        if passed < self._patience:
+    def show(done: int, total: int, *_: float) -> None:
+        nonlocal tenth
+        passed = time.perf_counter() - start
+        if passed < patience or not (line.terminal or done * 10 // total > tenth):
             return
+        tenth = done * 10 // total
         left = duration(passed / max(done, 1) * (total - done))
-        line = f"{self._label} {done}/{total}, {left} left"
-        if self._stream.isatty():
-            end = "\n" if done >= total else ""
-            self._stream.write(f"\r{line:<60}{end}")
-        elif done * 10 // total > self._tenth:
-            self._tenth = done * 10 // total
-            self._stream.write(line + "\n")
-        self._stream.flush()
+        line.show(f"{label} {done}/{total}, {left} left")
+        if done >= total:
+            line.end()
+
+    return show
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from training import quiet
 from training.evaluation.cache_folder import default_cache_folder
 from training.storage.folder import RunFolder
 from training.tables import markdown
-from training.terminal import Countdown
+from training.terminal import countdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
                 "`--sensitivity` needs further images beside those that are scored "
                 f"against. Received: {real.name!r}, which has one split"
             )
-        moved = sensitivity(extractor, real, others, progress=Countdown)
+        moved = sensitivity(extractor, real, others, progress=countdown)
         rows = [[name, f"{value:.3f}"] for name, value in moved.items()]
         head = [f"{others.split} images against {real.split} ones", "FCD"]
         print("\n" + markdown([head, *rows]))

@@ -12,7 +12,7 @@ import numpy as np
 
 from training.data.decoding import BrokenImageError, Traits
 from training.data.listing import Listing, named
-from training.terminal import Countdown
+from training.terminal import countdown
 
 # Files that a thread takes at a time: handing them over one by one takes as long as
 # decoding a small one.
@@ -64,7 +64,7 @@ def examined(
                 if index in hashed:
                     hashes[index] = hashlib.sha256(content).digest()
 
-    progress = Countdown(label, patience=_PATIENCE)
+    progress = countdown(label, patience=_PATIENCE)
     with ThreadPoolExecutor(threads()) as pool:
         starts = range(0, len(listing), _TAKEN)
         try:

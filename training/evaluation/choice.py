@@ -18,7 +18,7 @@ from training.evaluation.extractors import (
 from training.evaluation.extractors.inception import FROZEN_GRAPH, TORCH_WEIGHTS
 from training.evaluation.real_images import train_and_test
 from training.storage.folder import RunFolder
-from training.terminal import Countdown
+from training.terminal import countdown
 
 
 def choose_extractor(
@@ -97,6 +97,6 @@ def load_classifier(
         train,
         test,
         seed,
-        progress=Countdown("step"),
+        progress=countdown("step"),
     )
     return extractor

@@ -11,7 +11,7 @@ from training.evaluation.real_images import real_features, scored_source
 from training.evaluation.scores.statistics import gaussian_statistics
 from training.storage.folder import RunFolder
 from training.storage.tensorboard import Events
-from training.terminal import Countdown
+from training.terminal import countdown
 
 
 def score_callback(
@@ -50,7 +50,7 @@ def score_callback(
         scored_source(folder, protocol.split),
         protocol.n_real,
         cache,
-        progress=Countdown("real images"),
+        progress=countdown("real images"),
     )
 
     def write(step: int, scores: dict[str, float]) -> None:

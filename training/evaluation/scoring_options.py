@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.protocol import PROTOCOLS, Protocol
 from training.storage.folder import RunFolder
-from training.terminal import Countdown
+from training.terminal import countdown
 
 if TYPE_CHECKING:
     from training.data import DataSource
@@ -114,7 +114,7 @@ def create_evaluation(
         protocol=wanted,
         real=source,
         cache=arguments.cache,
-        progress=Countdown,
+        progress=countdown,
         **more,
     )
 

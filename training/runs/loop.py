@@ -134,7 +134,7 @@ def _train(run: Run, gan: GAN, start: Checkpoint | None, rollbacks: int) -> None
         run.folder.truncate_metrics(gan.step)
         tensorboard.truncate(run.folder.logs, gan.step)
         events = tensorboard.Events(run.folder.logs)
-    progress = ProgressLine(run.preset.steps)
+    progress = ProgressLine()
     try:
         gan.fit(
             dataset,

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import platform
 import signal
 import subprocess
 import sys
@@ -140,6 +141,24 @@ def test_tensorflow_is_imported_without_its_noise():
         env=jax,
     )
     assert done.returncode == 1 and "Received: KERAS_BACKEND='jax'" in done.stderr
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="of x86")
+@pytest.mark.parametrize(("given", "wanted"), [(None, "1"), ("0", "0")])
+def test_onednn_is_on_unless_the_user_turns_it_off(given, wanted):
+    environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    if given is not None:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = given
+    code = "import training, os, sys; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    code += "; assert 'tensorflow' not in sys.modules"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert done.stdout.strip() == wanted
 
 
 def test_a_terminal_without_greek_letters_gets_question_marks():

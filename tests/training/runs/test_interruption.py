@@ -12,10 +12,9 @@ import sys, time
 from training.runs.interruption import Interruption
 from training.terminal import ProgressLine
 
-values = dict.fromkeys(("generator_loss", "discriminator_loss", "images_per_second"), 1)
 with Interruption() as interruption:
     for step in range(1000):
-        ProgressLine(1000).show(step, values, 1.0)
+        ProgressLine().show(f"step {step}")
         if interruption.signal is not None:
             print("Stopped", flush=True)
             open(sys.argv[1], "w").write(str(interruption.exit_code))

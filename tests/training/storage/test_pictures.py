@@ -1,6 +1,4 @@
-"""Pixels, grids, durations and learning rates."""
-
-import io
+"""Pixels, grids and learning rates."""
 
 import keras
 import numpy as np
@@ -9,7 +7,6 @@ from PIL import Image
 
 from training.gan.schedules import LinearDecay
 from training.storage import pictures
-from training.terminal import ProgressLine, duration
 
 
 def test_bytes_are_the_nearest():
@@ -70,43 +67,3 @@ def test_the_rate_falls_to_0_over_the_last_steps():
     assert copy.get_config() == schedule.get_config()
     with pytest.raises(ValueError, match="`decay_steps`"):
         LinearDecay(0.5, steps=10, decay_steps=11)
-
-
-def test_durations():
-    assert [duration(x) for x in (0, 59.6, 61, 3600, 36061)] == [
-        "0:00",
-        "1:00",
-        "1:01",
-        "1:00:00",
-        "10:01:01",
-    ]
-
-
-def test_progress_is_a_line_each_where_there_is_no_terminal():
-    stream = io.StringIO()
-    line = ProgressLine(200, stream)
-    values = {
-        "generator_loss": 0.5,
-        "discriminator_loss": 1.25,
-        "images_per_second": 640.4,
-    }
-    line.show(100, values, seconds=0.61)
-    line.end()
-    assert stream.getvalue() == (
-        "step 100/200  G 0.500  D 1.250  640 images/s  1:01 left\n"
-    )
-
-
-def test_progress_is_one_line_on_a_terminal():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    stream = Terminal()
-    line = ProgressLine(2, stream)
-    values = {"generator_loss": 1, "discriminator_loss": 1, "images_per_second": 1}
-    line.show(1, values, seconds=1)
-    line.show(2, values, seconds=1)
-    line.end()
-    assert stream.getvalue().count("\n") == 1
-    assert stream.getvalue().count("\r") == 2

@@ -15,7 +15,7 @@ from training.runs.callbacks.finiteness import spectral_norms
 from training.runs.run import Run
 from training.storage import pictures
 from training.storage.tensorboard import Events
-from training.terminal import ProgressLine
+from training.terminal import ProgressLine, duration
 
 _ROWS = 20  # more rows than these are no longer looked at
 _WAYS = 8
@@ -40,6 +40,7 @@ class Log(AfterStep):
         self._events = events
         self._progress = progress
         self._batch_size = run.preset.batch_size
+        self._steps = run.preset.steps
 
     def on_train_begin(self, logs: Any = None) -> None:
         super().on_train_begin(logs)
@@ -58,7 +59,14 @@ class Log(AfterStep):
         if self._events is not None:
             self._folder.append_metrics({"step": step, **values})
             self._events.scalars(step, values)
-            self._progress.show(step, values, seconds)
+            left = duration(seconds * (self._steps - step))
+            self._progress.show(
+                f"step {step}/{self._steps}"
+                f"  G {values['generator_loss']:.3f}"
+                f"  D {values['discriminator_loss']:.3f}"
+                f"  {values['images_per_second']:.0f} images/s"
+                f"  {left} left"
+            )
         self.model.reset_metrics()
 
 
