@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,10 +21,16 @@ class Tensor:
         shape: its shape, with None for unknown sizes; empty if nothing is known.
         bounds: its Lipschitz constant with respect to each input of the model, by the
             input's index; without those that it doesn't depend on.
+        rows: what a sample of it is one of, shape `(rows, entries)`, if it was looked
+            up by integers; else None.
+        summed: by how much a sum of it within a sample is longer at most, if that is
+            known beside its size; else None.
     """
 
     shape: Shape
     bounds: dict[int, float]
+    rows: np.ndarray | None = None
+    summed: float | None = None
 
     def scaled(self, factor: float) -> Tensor:
         """Returns what a map of the Lipschitz constant `factor` makes of it."""
@@ -45,6 +52,19 @@ def to_float64(value: Any) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(value)).astype("float64")
 
 
+def broadcast(walk: Any, layer: Any, shape: Shape, to: Shape | None) -> float:
+    """Returns by how much a tensor's norm grows as it is repeated along axes."""
+    if to is None or tuple(shape) == tuple(to):
+        return 1.0
+    repeats = 1
+    for size, wanted in zip((1,) * (len(to) - len(shape)) + shape, to, strict=True):
+        if size == 1 and wanted != 1:
+            if wanted is None:
+                raise walk.unknown(layer, "repeats along an axis of unknown size")
+            repeats *= wanted
+    return math.sqrt(repeats)
+
+
 def unary(factor: float | Callable[[Any, Any, Any, Any], float]) -> Rule:
     """Makes the rule of a map of one tensor from its Lipschitz constant."""
 
@@ -57,3 +77,8 @@ def unary(factor: float | Callable[[Any, Any, Any, Any], float]) -> Rule:
 
 
 SAME = unary(1.0)
+
+
+def rearranged(walk: Any, layer: Any, arguments: Sequence[Any], shape: Any) -> Tensor:
+    """The rule of a layer that returns each sample's entries, in another order."""
+    return arguments[0]

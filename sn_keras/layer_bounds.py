@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from keras import layers
 
-from sn_keras.bounds import SAME, Rule, Tensor, to_float64, unary
+from sn_keras.bounds import SAME, Rule, Tensor, rearranged, to_float64, unary
 from sn_keras.conditional_batch_normalization import ConditionalBatchNormalization
 from sn_keras.convolution_norms import (
     Convolution,
@@ -24,6 +24,7 @@ from sn_keras.convolution_norms import (
     spectral_norm,
 )
 from sn_keras.operation_bounds import average_of, larger_of, side_by_side, sum_of
+from sn_keras.product_bounds import dot_of, product_of
 
 # Linear layers.
 
@@ -215,7 +216,10 @@ def _global_average(walk: Any, layer: Any, x: Any, shape: Any) -> float:
 def _embedding(walk: Any, layer: Any, arguments: Sequence[Any], shape: Any) -> Tensor:
     if arguments[0].bounds:
         raise walk.unknown(layer, "rounds to integers")
-    return Tensor(arguments[0].shape, {})
+    table = walk.kernel(layer, "embeddings")
+    # Several labels a sample would make more than one row of it.
+    one = all(size == 1 for size in arguments[0].shape[1:])
+    return Tensor(arguments[0].shape, {}, table if one else None)
 
 
 def _classes(*names: str) -> list[type]:
@@ -229,9 +233,10 @@ def _table(*rows: tuple[Rule, Sequence[type]]) -> dict[type, Rule]:
 
 
 LAYERS: dict[type, Rule] = _table(
-    (SAME, _classes("InputLayer", "Identity", "Flatten", "Reshape", "Permute")),
-    (SAME, _classes("Dropout", "SpatialDropout?D", "AlphaDropout", "GaussianNoise")),
-    (SAME, _classes("GaussianDropout", "ActivityRegularization")),
+    (rearranged, _classes("InputLayer", "Identity", "Flatten", "Reshape", "Permute")),
+    (rearranged, _classes("Dropout", "SpatialDropout?D", "AlphaDropout")),
+    (rearranged, _classes("GaussianNoise", "GaussianDropout")),
+    (SAME, _classes("ActivityRegularization")),
     (SAME, _classes("ZeroPadding?D", "Cropping?D", "GlobalMaxPooling?D")),
     (unary(_dense), _classes("Dense")),
     (unary(_einsum), _classes("EinsumDense")),
@@ -252,5 +257,7 @@ LAYERS: dict[type, Rule] = _table(
     (average_of, _classes("Average")),
     (larger_of, _classes("Maximum", "Minimum")),
     (side_by_side, _classes("Concatenate")),
+    (product_of, _classes("Multiply")),
+    (dot_of, _classes("Dot")),
     (_embedding, _classes("Embedding")),
 )

@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from sn_keras.bounds import SAME, Rule, Shape, Tensor, to_float64, unary
+from sn_keras.bounds import SAME, Rule, Tensor, broadcast, to_float64, unary
 from sn_keras.convolution_norms import spectral_norm
+from sn_keras.product_bounds import OF_TWO, product_of
 
 
 def _merged(
@@ -24,8 +25,7 @@ def _merged(
         factor = signs(len(flat))
         if not root:
             parts = [
-                x.scaled(factor * _broadcast(walk, layer, x.shape, shape))
-                for x in parts
+                x.scaled(factor * broadcast(walk, layer, x.shape, shape)) for x in parts
             ]
         bounds = {}
         for i in {i for x in parts for i in x.bounds}:
@@ -40,27 +40,16 @@ def larger_of(walk: Any, layer: Any, arguments: Sequence[Any], shape: Any) -> Te
     """Of two, each entry is that of one: side by side, after both are broadcast."""
     flat = keras.tree.flatten(list(arguments))
     parts = [
-        x.scaled(_broadcast(walk, layer, x.shape, shape))
+        x.scaled(broadcast(walk, layer, x.shape, shape))
         for x in flat
         if isinstance(x, Tensor)
     ]
     return side_by_side(walk, layer, parts, shape)
 
 
-def _broadcast(walk: Any, layer: Any, shape: Shape, to: Shape | None) -> float:
-    """Returns by how much a tensor's norm grows as it is repeated along axes."""
-    if to is None or tuple(shape) == tuple(to):
-        return 1.0
-    repeats = 1
-    for size, wanted in zip((1,) * (len(to) - len(shape)) + shape, to, strict=True):
-        if size == 1 and wanted != 1:
-            if wanted is None:
-                raise walk.unknown(layer, "repeats along an axis of unknown size")
-            repeats *= wanted
-    return math.sqrt(repeats)
-
-
 def _product(walk: Any, operation: Any, arguments: Sequence[Any], shape: Any) -> Tensor:
+    if all(isinstance(x, Tensor) for x in arguments):
+        return product_of(walk, operation, arguments, shape)
     return _times_constant(walk, operation, arguments, shape, lambda c: np.abs(c).max())
 
 
@@ -76,7 +65,7 @@ def _quotient(
 
 def _matmul(walk: Any, operation: Any, arguments: Sequence[Any], shape: Any) -> Tensor:
     if np.ndim(arguments[-1]) != 2:
-        raise walk.unknown(operation, "is a product of two inputs")
+        raise walk.unknown(operation, OF_TWO)
     return _times_constant(walk, operation, arguments, None, spectral_norm)
 
 
@@ -86,9 +75,9 @@ def _times_constant(
     tensors = [x for x in arguments if isinstance(x, Tensor)]
     constants = [x for x in arguments if not isinstance(x, Tensor)]
     if len(tensors) != 1 or len(constants) != 1:
-        raise walk.unknown(operation, "is a product of two inputs")
+        raise walk.unknown(operation, OF_TWO)
     x = tensors[0]
-    repeated = _broadcast(walk, operation, x.shape, shape)
+    repeated = broadcast(walk, operation, x.shape, shape)
     return x.scaled(repeated * float(factor(to_float64(constants[0]))))
 
 
@@ -101,20 +90,26 @@ def _tile(walk: Any, operation: Any, x: Any, shape: Any) -> float:
 
 
 def _sum(walk: Any, operation: Any, x: Any, shape: Any) -> float:
+    if x.summed is not None and 0 not in _axes(operation, x):
+        return x.summed
     return math.sqrt(_count(walk, operation, x))
 
 
 def _mean(walk: Any, operation: Any, x: Any, shape: Any) -> float:
-    return 1 / math.sqrt(_count(walk, operation, x))
+    return _sum(walk, operation, x, shape) / _count(walk, operation, x)
 
 
 def _count(walk: Any, operation: Any, x: Any) -> int:
-    axes = operation.axis
-    axes = range(len(x.shape)) if axes is None else np.atleast_1d(axes)
-    sizes = [x.shape[axis] for axis in axes]
+    sizes = [x.shape[axis] for axis in _axes(operation, x)]
     if None in sizes:
         raise walk.unknown(operation, "sums over an axis of unknown size")
     return math.prod(int(size or 0) for size in sizes)
+
+
+def _axes(operation: Any, x: Any) -> list[int]:
+    rank = len(x.shape)
+    axes = range(rank) if operation.axis is None else np.atleast_1d(operation.axis)
+    return [int(axis) % rank for axis in axes]
 
 
 def _cast(walk: Any, operation: Any, x: Any, shape: Any) -> float:

@@ -253,6 +253,91 @@ def test_integers_are_held_fixed():
     assert lipschitz_bound(model) == pytest.approx(3.5)
 
 
+def embedded(labels, wrapped=False):
+    layer = layers.Embedding(4, 3, embeddings_initializer="normal")
+    return (SpectralNormalization(layer) if wrapped else layer)(labels)
+
+
+# The product, and its constant for one row of the embedding.
+PROJECTIONS = {
+    "dot": (lambda h, e: layers.Dot(1)([e, h]), np.linalg.norm),
+    "repeated": (
+        lambda h, e: layers.Add()([layers.Dot(1)([h, e]), e]),
+        lambda row: np.sqrt(3) * np.linalg.norm(row),
+    ),
+    "multiply": (lambda h, e: layers.Multiply()([h, e]), lambda row: max(abs(row))),
+    "times": (lambda h, e: h * e, lambda row: max(abs(row))),
+    "squared": (lambda h, e: h * e * e, lambda row: max(abs(row)) ** 2),
+    "sum": (lambda h, e: ops.sum(e * h, axis=-1), np.linalg.norm),
+    "mean": (lambda h, e: ops.mean(e * h, axis=1), lambda r: np.linalg.norm(r) / 3),
+    "shift": (lambda h, e: h * e + e, lambda row: max(abs(row))),
+}
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["raw", "wrapped"])
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_products_with_a_row_of_an_embedding(name, wrapped):
+    make, constant = PROJECTIONS[name]
+    h, labels = keras.Input((3,)), keras.Input((), dtype="int32")
+    model = keras.Model([h, labels], make(h, embedded(labels, wrapped)))
+    (layer,) = [one for one in model.layers if "embedding" in one.name]
+    if wrapped:
+        layer.iterate(100)
+    table = numpy(layer.normalized_kernel() if wrapped else layer.embeddings)
+
+    def f(x, label):
+        return model([x, np.full(len(x), label)])
+
+    truths = [
+        np.linalg.norm(dense_map(lambda x, i=i: f(x, i), (3,)), 2) for i in range(4)
+    ]
+    bound = lipschitz_bound(model)
+    assert bound == pytest.approx(max(truths), rel=1e-5)
+    assert bound == pytest.approx(max(map(constant, table)), rel=1e-5)
+
+
+def test_a_row_that_is_reshaped_and_broadcast():
+    images, labels = keras.Input((2, 2, 3)), keras.Input((1,), dtype="int32")
+    scale = layers.Reshape((1, 1, 3))(layers.Dropout(0.5)(embedded(labels)))
+    model = keras.Model([images, labels], images * scale)
+    (layer,) = [one for one in model.layers if "embedding" in one.name]
+    largest = np.abs(numpy(layer.embeddings)).max()
+    assert lipschitz_bound(model) == pytest.approx(largest, rel=1e-6)
+    summed = keras.Model([images, labels], ops.sum(images * scale, axis=(1, 2, 3)))
+    matrices = [
+        dense_map(lambda x, i=i: summed([x, np.full((len(x), 1), i)]), (2, 2, 3))
+        for i in range(4)
+    ]
+    truth = max(np.linalg.norm(matrix, 2) for matrix in matrices)
+    assert truth <= lipschitz_bound(summed) * (1 + 1e-6) <= 2 * truth
+
+
+def test_products_of_what_labels_alone_decide():
+    x, labels = keras.Input((3,)), keras.Input((), dtype="int32")
+    e = embedded(labels)
+    model = keras.Model([x, labels], 2 * x + layers.Dot(1)([e, e]))
+    assert lipschitz_bound(model) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda labels: layers.Dense(3)(embedded(labels)),
+        lambda labels: ops.tanh(embedded(labels)),
+        lambda labels: layers.GlobalMaxPooling1D()(
+            embedded(layers.RepeatVector(2)(ops.expand_dims(labels, -1))[..., 0])
+        ),
+        lambda labels: ops.cast(ops.expand_dims(labels, -1), "float32"),
+    ],
+    ids=["dense", "tanh", "several", "no embedding"],
+)
+def test_a_product_with_what_is_no_row_is_refused(make):
+    h, labels = keras.Input((3,)), keras.Input((), dtype="int32")
+    model = keras.Model([h, labels], layers.Multiply()([h, make(labels)]))
+    with pytest.raises(ValueError, match="neither is a row that an `Embedding` has"):
+        lipschitz_bound(model)
+
+
 def test_batch_norm_in_inference():
     layer = layers.BatchNormalization(epsilon=0.0)
     layer.build((None, 2))
@@ -324,6 +409,11 @@ REFUSED = {
     "unknown size": (lambda x: ops.sum(x, axis=0), "unknown size"),
     "rounded": (lambda x: ops.cast(x, "int32"), "rounds"),
     "gathered": (lambda x: layers.Lambda(lambda y: y)(x), "Lambda"),
+    "cosine": (lambda x: layers.Dot(-1, normalize=True)([x, x]), "Dot.*divides by"),
+    "product with a layer's output": (
+        lambda x: layers.Multiply()([x, layers.Dense(3)(x)]),
+        "Multiply.*neither is a row that an `Embedding`",
+    ),
 }
 
 
