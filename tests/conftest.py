@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 
-# Read by TensorFlow and matplotlib at their import, hence before anything else.
+# Read by TensorFlow, JAX and matplotlib at their import, hence before anything else.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `training` does
+# JAX compiles each operation that a test calls, for a few calls of small arrays.
+if os.environ.get("KERAS_BACKEND") == "jax":
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    )
+
+# A runner in the background, or under nohup, ignores them and hands that on to the
+# processes that tests send them to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import keras
 import pytest

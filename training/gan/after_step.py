@@ -58,5 +58,8 @@ class AfterStep(keras.callbacks.Callback):
 
 
 def numbers(logs: Any) -> dict[str, float]:
-    """Returns Keras' logs as floats; under several workers they are of shape (1,)."""
-    return {name: float(np.mean(value)) for name, value in logs.items()}
+    """Returns Keras' logs as floats; under several workers they are of shape (1,).
+
+    As exact as float32 is: what is beyond depends on the replicas' number.
+    """
+    return {name: float(np.float32(np.mean(value))) for name, value in logs.items()}

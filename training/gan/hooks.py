@@ -70,8 +70,12 @@ class KerasModel(keras_private.BuiltModel):
     def _prepare(self) -> None:
         # `fit` would otherwise call the model on images to build it.
         self.built = True
-        self._generator_loss_tracker = keras.metrics.Mean(name="generator_loss")
-        self._discriminator_loss_tracker = keras.metrics.Mean(name="discriminator_loss")
+        # float64 holds the sum of float32 losses exactly, so that it is the same in
+        # whatever parts the replicas keep it; a checkpoint shares it out anew.
+        self._generator_loss_tracker = keras.metrics.Mean("generator_loss", "float64")
+        self._discriminator_loss_tracker = keras.metrics.Mean(
+            "discriminator_loss", "float64"
+        )
 
     def _take(self, step: Step, arguments: compiling.Arguments) -> None:
         super().compile(

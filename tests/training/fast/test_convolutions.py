@@ -76,10 +76,12 @@ def test_a_layer_in_bfloat16(kind, shape, padding, use_bias):
     got, half, wanted = (
         gradients(layer, inputs, weights) for layer in (fast, plain, exact)
     )
-    for a, b in zip(got, half, strict=True):
+    # bfloat16 has 8 bits. Not held against Keras' own gradient: without instructions
+    # for bfloat16 its kernel's is twice as far from the exact one.
+    for a, b, c in zip(got, half, wanted, strict=True):
         assert a.dtype == b.dtype
-        # bfloat16 has 8 bits.
-        assert np.linalg.norm(a - b) < 2**-8 * np.linalg.norm(b)
+        further = np.linalg.norm(a - c) - np.linalg.norm(b - c)
+        assert further < 2**-8 * np.linalg.norm(c)
     # The bias' gradient is Keras' own, a sum in bfloat16.
     for a, b in zip(got[:2], wanted[:2], strict=True):
         assert np.linalg.norm(a - b) < 0.03 * np.linalg.norm(b)
