@@ -5,4 +5,6 @@ session and is reported as ratios with their spread: absolute seconds don't carr
 over to another machine, nor to the same one an hour later.
 """
 
-import training  # noqa: F401  turns oneDNN on, before anything imports TensorFlow
+from training.quiet import use_onednn
+
+use_onednn()  # before a command imports TensorFlow

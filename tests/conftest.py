@@ -8,7 +8,7 @@ import signal
 # Read by TensorFlow, JAX and matplotlib at their import, hence before anything else.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `training` does
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the commands do
 # JAX compiles each operation that a test calls, for a few calls of small arrays.
 if os.environ.get("KERAS_BACKEND") == "jax":
     os.environ.setdefault(
@@ -16,14 +16,14 @@ if os.environ.get("KERAS_BACKEND") == "jax":
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
     )
 
+import keras
+import pytest
+
 # A runner in the background, or under nohup, ignores them and hands that on to the
 # processes that tests send them to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-import keras
-import pytest
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

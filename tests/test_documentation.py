@@ -87,6 +87,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_snippets_of_a_page_run_in_its_order(path, tmp_path, monkeypatch):
     if keras.backend.backend() != "tensorflow":
@@ -98,6 +99,7 @@ def test_the_snippets_of_a_page_run_in_its_order(path, tmp_path, monkeypatch):
         exec(compile(snippet, path.name, "exec"), names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "code"), EXAMPLES)
 def test_the_example_of_a_docstring_runs(path, code, tmp_path, monkeypatch):
     if (

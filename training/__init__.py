@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +10,6 @@ if TYPE_CHECKING:
     from training.gan.gradient_penalty import GradientPenalty
     from training.gan.losses import AdversarialLoss
     from training.gan.model import GAN
-
-# Read by TensorFlow at its import. By itself it uses oneDNN only on processors with
-# AVX512-VNNI, AVX-VNNI or AMX: on an EPYC with AVX2 the quarter-width CNN's step took
-# 3.5 times as long without.
-if platform.machine() in ("x86_64", "AMD64"):
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
     "GAN": "training.gan.model",

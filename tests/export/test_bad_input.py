@@ -34,6 +34,7 @@ def test_bad_arguments_are_named(small_cnn, tmp_path, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -59,6 +60,7 @@ def test_arguments_of_another_kind_are_type_errors(tiny_resnet, tmp_path, option
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*Please consider providing the trackable")
 def test_numpy_scalars_are_numbers(tiny_resnet, tmp_path):
     (difference,) = export.export_generator(
@@ -81,6 +83,7 @@ class InverseError(layers.Layer):
         return keras.ops.erfinv(keras.ops.tanh(inputs))
 
 
+@pytest.mark.slow
 def test_an_op_that_litert_lacks_is_named_with_its_layer(tmp_path):
     inputs = keras.Input((8,))
     x = layers.Reshape((4, 4, 3))(layers.Dense(48)(inputs))

@@ -24,6 +24,7 @@ def _projection():
     return keras.Model([images, labels], logits), keras.Model([images, labels], h)
 
 
+@pytest.mark.slow
 def test_logits_and_features_equal_those_of_keras(tmp_path):
     model, features = _projection()
     x = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)).astype("float32")
@@ -40,6 +41,7 @@ def test_logits_and_features_equal_those_of_keras(tmp_path):
     np.testing.assert_allclose(outputs["features"], features([x, labels]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_auxiliary_classifiers_logits_are_told_apart(tmp_path):
     images = keras.Input((8, 8, 3), name="images")
     h = layers.Flatten()(layers.Conv2D(4, 3, strides=2)(images))

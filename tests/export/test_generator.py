@@ -19,6 +19,8 @@ from export.formats import litert, metadata, saved_model
 from export.formats.names import PRECISIONS
 from export.reading import loading
 
+pytestmark = pytest.mark.slow  # its files take seconds to make
+
 
 def _contents(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*")}

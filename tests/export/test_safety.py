@@ -62,6 +62,7 @@ def _attacks(code, folder):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(6))
 def test_a_file_cant_run_code(number, trap, tmp_path):
     made, code = trap

@@ -185,6 +185,7 @@ def test_a_strict_content_security_policy_lets_it_work(page, browser):
         assert not browser.evaluate("window.ran ?? false")
 
 
+@pytest.mark.slow
 def test_there_is_no_inline_script(page):
     text = (page / "index.html").read_text()
     assert set(re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)) == {""}

@@ -66,12 +66,14 @@ def test_an_older_keras_file():
     assert mixed.layer.dtype_policy.name == "mixed_bfloat16"
 
 
+@pytest.mark.slow
 def test_an_older_weights_file():
     fresh = model()
     fresh.load_weights(OLD / "version_0_1_0.weights.h5")
     check_old_outputs(fresh)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow's checkpoints"
 )

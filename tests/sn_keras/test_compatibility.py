@@ -29,6 +29,7 @@ def discriminator(SpectralNormalization):  # noqa: N803
     )
 
 
+@pytest.mark.slow
 def test_the_same_definition_runs_with_both():
     theirs = discriminator(keras.layers.SpectralNormalization)
     ours = discriminator(sn_keras.SpectralNormalization)
@@ -51,6 +52,7 @@ def test_their_arguments_come_first():
     assert ours[-1] == theirs[-1] == "kwargs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "options"),
     [
@@ -87,6 +89,7 @@ def test_the_first_output_is_theirs_with_equal_vectors():
     np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_of_a_plain_model_fit_in():
     plain = discriminator(lambda layer, **_: layer)
     ours = discriminator(sn_keras.SpectralNormalization)

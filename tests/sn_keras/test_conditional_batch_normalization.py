@@ -263,6 +263,7 @@ def test_labels_out_of_range_are_an_error(label):
         built(x)(x, np.full(8, label, "int32"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute is TensorFlow's"
 )

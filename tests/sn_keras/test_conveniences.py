@@ -31,6 +31,7 @@ def test_repr_and_summary_say_what_is_inside():
     copy.deepcopy(wrapped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float16", "float32", None])
 def test_dtype_is_that_of_the_layer_inside(dtype):
     before = keras.dtype_policies.get(None)
@@ -68,6 +69,7 @@ def test_fold_keeps_a_dtype_that_the_wrapper_was_given():
     assert keras.backend.standardize_dtype(plain(X).dtype) == "bfloat16"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "names", "states"),
     [

@@ -24,6 +24,7 @@ def refused(argument, value, error):
     return pytest.raises(error, match=match)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "error"),
     [
@@ -180,6 +181,7 @@ def test_lora():
         SpectralNormalization(wrapped.layer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["int8", "float8"])
 def test_quantized(mode):
     match = rf"`layer` .* is quantised \({mode}\).*fold"
@@ -192,6 +194,7 @@ def test_quantized(mode):
         SpectralNormalization(wrapped.layer)
 
 
+@pytest.mark.slow
 def test_a_folded_model_can_be_quantized_and_take_lora():
     model = keras.Sequential(
         [keras.Input((4,)), SpectralNormalization(layers.Dense(4))]
@@ -232,6 +235,7 @@ def test_a_layer_in_bidirectional():
         layers.Bidirectional(SpectralNormalization(layers.LSTM(3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [3, None])
 def test_time_distributed_works(steps):
     """Not an error: with the steps known each is a call, otherwise all are one."""

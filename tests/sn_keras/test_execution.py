@@ -50,6 +50,7 @@ def results(compiled):
     return [numpy(x) for x in (outputs, *gradients, *state)]
 
 
+@pytest.mark.slow
 @tensorflow_only
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 def test_graph_and_xla_are_eager(jit_compile):
@@ -63,6 +64,7 @@ def test_graph_and_xla_are_eager(jit_compile):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @tensorflow_only
 def test_several_calls_in_one_graph_advance_the_vectors_in_order():
     eager, compiled = network(), network()
@@ -81,6 +83,7 @@ def test_several_calls_in_one_graph_advance_the_vectors_in_order():
         np.testing.assert_allclose(numpy(found), numpy(expected), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @tensorflow_only
 def test_an_unbuilt_layer_can_be_called_in_a_function_first():
     wrapped = SpectralNormalization(layers.Conv2D(4, 3), power_iterations=20)
@@ -114,6 +117,7 @@ def _functions(graph):
     return list(getattr(graph, "_functions", {}).values())
 
 
+@pytest.mark.slow
 @tensorflow_only
 def test_two_replicas_are_one():
     """Same weights and vectors, on each replica; no collective for u and v."""
@@ -150,6 +154,7 @@ def test_two_replicas_are_one():
         np.testing.assert_array_equal(numpy(replicas[0]), numpy(replicas[1]))
 
 
+@pytest.mark.slow
 @tensorflow_only
 def test_no_communication_for_the_vectors():
     if len(tf.config.list_logical_devices("CPU")) < 2:
@@ -170,6 +175,7 @@ def test_no_communication_for_the_vectors():
     assert not [t for t in types if t in ("AddN", "AllReduce")]
 
 
+@pytest.mark.slow
 @tensorflow_only
 def test_an_exported_graph_assigns_nothing(tmp_path):
     model = network()
@@ -184,6 +190,7 @@ def test_an_exported_graph_assigns_nothing(tmp_path):
     np.testing.assert_allclose(numpy(loaded.serve(X)), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_fit_trains_a_classifier():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 128)
@@ -213,6 +220,7 @@ def test_fit_trains_a_classifier():
         np.testing.assert_array_equal(numpy(weight), value)
 
 
+@pytest.mark.slow
 def test_fit_under_xla_is_fit_without():
     if keras.backend.backend() == "torch":
         pytest.skip("torch has no XLA on the CPU")

@@ -124,6 +124,7 @@ def trained(make):
     return model, x
 
 
+@pytest.mark.slow
 @every_model
 def test_equal_idempotent_and_independent(make):
     model, x = trained(make)
@@ -154,6 +155,7 @@ def test_equal_idempotent_and_independent(make):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 @every_kind
 def test_every_kind_of_layer(kind):
     wrapped = SpectralNormalization(kind.make())
@@ -178,6 +180,7 @@ def test_the_layer_inside_takes_the_wrappers_name():
     assert isinstance(plain.get_layer("conv"), layers.Conv2D)
 
 
+@pytest.mark.slow
 def test_a_folded_model_can_be_trained():
     model, x = single_layer()
     model = keras.Sequential([keras.Input((8,)), model])
@@ -188,12 +191,14 @@ def test_a_folded_model_can_be_trained():
     np.testing.assert_array_equal(outputs(model, x)[0], before[0])
 
 
+@pytest.mark.slow
 def test_the_compile_state_is_not_copied():
     model, x = sequential()
     model.compile("sgd", "mse")
     assert not fold(model).compiled
 
 
+@pytest.mark.slow
 def test_loads_without_sn_keras(tmp_path):
     model, x = trained(sequential)
     fold(model).save(tmp_path / "plain.keras")
@@ -210,6 +215,7 @@ def test_loads_without_sn_keras(tmp_path):
     np.testing.assert_allclose(found, outputs(model, x)[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tie", ["raw", "wrapped twice"])
 def test_a_layer_with_and_without_its_wrapper_is_refused(tie):
     inputs = keras.Input((8,))
@@ -227,6 +233,7 @@ class Unfaithful(Subclassed):
         return {**super().get_config(), "units": 5}
 
 
+@pytest.mark.slow
 def test_a_config_that_lies_is_named():
     model = Unfaithful(8)
     model.build((None, 8))
@@ -304,6 +311,7 @@ def own_functions():
     return keras.Sequential([keras.Input((8,)), SpectralNormalization(dense)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [of_one_name, of_one_name_nested, layers_beside_operations, own_functions],

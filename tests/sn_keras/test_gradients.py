@@ -83,6 +83,7 @@ def largest_error(kind: LayerKind, wrapped: keras.Layer, dtype: str) -> float:
     )
 
 
+@pytest.mark.slow
 @every_kind
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-6), ("float64", 1e-11)])
 def test_against_svd(kind, dtype, bound):
@@ -97,6 +98,7 @@ def test_against_svd(kind, dtype, bound):
         assert largest_error(kind, wrapped, dtype) <= bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_training_calls_lead_there_too(dtype):
     context = float64() if dtype == "float64" else contextlib.nullcontext()

@@ -18,6 +18,7 @@ def built(kind, **options):
     return layer
 
 
+@pytest.mark.slow
 @every_kind
 def test_kernels_and_their_matrices(kind):
     layer = built(kind)
@@ -99,6 +100,7 @@ def registry():
     _REGISTRY.update(before)
 
 
+@pytest.mark.slow
 def test_register_kernels(registry):
     register_kernels(Bilinear, weight=(-2, -1))
     wrapped = SpectralNormalization(Bilinear())

@@ -109,6 +109,7 @@ CONVOLUTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_a_convolutions_bounds_hold_and_are_not_idle(name):
     make, shape, slack = CONVOLUTIONS[name]
@@ -121,6 +122,7 @@ def test_a_convolutions_bounds_hold_and_are_not_idle(name):
     assert truth <= by_operator * (1 + 1e-6) <= tight * truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer",
     [
@@ -552,6 +554,7 @@ def random_model(rng):
     return model, shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(MODELS))
 def test_no_pair_of_inputs_exceeds_the_bound(seed, record_property):
     rng = np.random.default_rng(seed)

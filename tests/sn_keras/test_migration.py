@@ -44,6 +44,7 @@ def check(model, peer):
     model.fit(data["x"], data["y"], verbose=0)
 
 
+@pytest.mark.slow
 def test_a_whole_model():
     model = migrate(FILES / "keras3.keras")
     kinds = [type(layer) for layer in model.layers]
@@ -53,6 +54,7 @@ def test_a_whole_model():
         migrate(FILES / "keras2.h5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -71,6 +73,7 @@ def test_weights(name, gamma):
     check(model, peer)
 
 
+@pytest.mark.slow
 def test_u_is_taken_over():
     theirs = keras.models.load_model(FILES / "keras3.keras")
     u = numpy(theirs.get_layer("dense").vector_u)[0]
@@ -79,6 +82,7 @@ def test_u_is_taken_over():
     np.testing.assert_allclose(found, u, atol=1e-4)  # the sign too
 
 
+@pytest.mark.slow
 def test_layers_whose_matrix_is_another():
     theirs = keras.Sequential(
         [
@@ -100,6 +104,7 @@ def test_load_weights_says_what_the_file_is():
         model.load_weights(FILES / "keras3.weights.h5")
 
 
+@pytest.mark.slow
 def test_what_is_refused(tmp_path):
     plain = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     with pytest.raises(ValueError, match="none of the wrappers"):

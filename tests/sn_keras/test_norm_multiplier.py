@@ -29,6 +29,7 @@ def with_norm_two(wrapped, kind):
     return [numpy(variable) for variable, _ in kind.kernel_variables(wrapped)]
 
 
+@pytest.mark.slow
 @some_kinds
 @pytest.mark.parametrize(
     ("options", "factor"),
@@ -74,6 +75,7 @@ def test_gamma_starts_as_the_plain_layer(norm_multiplier, only_above):
     np.testing.assert_allclose(numpy(wrapped(X)), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("c", "only_above"), [(0.7, False), (0.7, True), (9.0, True)])
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-6), ("float64", 1e-12)])
 def test_the_gradient_of_each_branch(c, only_above, dtype, bound):
@@ -100,6 +102,7 @@ def test_the_gradient_of_each_branch(c, only_above, dtype, bound):
     assert np.linalg.norm(found - expected) <= bound * np.linalg.norm(expected)
 
 
+@pytest.mark.slow
 def test_the_power_iteration_goes_on_below_the_bound():
     wrapped = SpectralNormalization(
         layers.Dense(5, use_bias=False), norm_multiplier=100, only_above=True
@@ -113,6 +116,7 @@ def test_the_power_iteration_goes_on_below_the_bound():
     assert float(wrapped.sigma()) == pytest.approx(np.linalg.norm(kernel, 2), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e30])
 @pytest.mark.parametrize("only_above", [False, True])
 def test_kernels_of_zeros_and_of_any_scale(scale, only_above):
@@ -130,6 +134,7 @@ def test_kernels_of_zeros_and_of_any_scale(scale, only_above):
     assert norm == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["mixed_float16", "float16", "mixed_bfloat16"])
 def test_half_precision(dtype):
     layer = layers.Dense(5, dtype=dtype)

@@ -136,6 +136,7 @@ def spread_kernel(make, shape):
     raise RuntimeError("no kernel with a gap was found")
 
 
+@pytest.mark.slow
 @every_case
 def test_the_map_is_the_layer_and_its_adjoint(make, shape):
     with float64():
@@ -161,6 +162,7 @@ def test_the_map_is_the_layer_and_its_adjoint(make, shape):
         assert found[0] == pytest.approx(found[1], rel=1e-10)
 
 
+@pytest.mark.slow
 @every_case
 def test_sigma_after_100_calls(make, shape):
     kernel, _, (sigma, *_), _ = spread_kernel(make, shape)
@@ -186,6 +188,7 @@ def test_sigma_after_100_calls(make, shape):
     )
 
 
+@pytest.mark.slow
 @every_kind
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("float64", 1e-10)])
 def test_gradient_against_svd(make, shape, dtype, bound):
@@ -228,6 +231,7 @@ class SelfAttention(layers.MultiHeadAttention):
         super().build(shape, shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "x"),
     [
@@ -254,6 +258,7 @@ def test_where_both_norms_are_the_same(make, x):
     np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_separable_convolution_has_both_parts_normalized():
     layer = layers.SeparableConv2D(4, 3, strides=2, padding="same")
     wrapped = SpectralNormalization(layer, norm="operator")
@@ -269,6 +274,7 @@ def test_a_separable_convolution_has_both_parts_normalized():
     assert float(sigmas["pointwise_kernel"]) == pytest.approx(exact, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_convolutions_inside_a_composite_layer():
     inner = keras.Sequential(
         [layers.Conv2D(3, 3, name="a"), layers.Conv2D(2, 3, strides=2, name="b")]
@@ -286,6 +292,7 @@ def test_convolutions_inside_a_composite_layer():
         assert float(sigma) == pytest.approx(exact, rel=1e-2), name
 
 
+@pytest.mark.slow
 def test_the_size_that_it_is_taken_at():
     def wrap(**options):
         return SpectralNormalization(layers.Conv2D(3, 3), norm="operator", **options)
@@ -337,6 +344,7 @@ def test_layers_without_an_operator_norm(make, x):
         SpectralNormalization(make(), norm="operator")(x)
 
 
+@pytest.mark.slow
 def test_zero_kernels_recover_and_files_and_fold_keep_it(tmp_path):
     wrapped = SpectralNormalization(
         layers.Conv2D(3, 3, strides=2, kernel_initializer="zeros"),
@@ -372,6 +380,7 @@ def test_gamma_starts_as_the_plain_layer():
     np.testing.assert_allclose(numpy(wrapped(x)), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float16"])
 def test_half_precision_and_fit(dtype):
     layer = layers.Conv2D(3, 3, dtype=dtype)

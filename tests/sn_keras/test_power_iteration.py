@@ -43,6 +43,7 @@ def test_no_iteration_reads_sigma_and_returns_the_vectors_themselves():
     assert sigma == pytest.approx(u @ matrix @ v, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (6, 1), (3, 8), (8, 3)])
 def test_it_converges_to_the_first_singular_triple(shape):
     matrix = np.random.default_rng(5).normal(size=shape)
@@ -55,6 +56,7 @@ def test_it_converges_to_the_first_singular_triple(shape):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values", [(3, 3, 1), (2, 2, 2), (3, 0, 0), (3, 3, 0)], ids=str
 )
@@ -66,6 +68,7 @@ def test_repeated_and_zero_singular_values(values):
     assert sigma == pytest.approx(values[0], rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-36, 1e-30, 1e-20, 1e-12, 1.0, 1e20, 1e36])
 def test_sigma_has_the_scale_of_the_kernel(scale):
     matrix = np.random.default_rng(1).normal(size=(5, 3))

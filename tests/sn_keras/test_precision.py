@@ -24,6 +24,7 @@ def converged(dtype):
     return wrapped, np.linalg.norm(stored, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dtype", ["float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16"]
 )
@@ -36,6 +37,7 @@ def test_sigma_is_as_exact_as_in_float32(dtype):
     assert {w.dtype for w in wrapped.state_variables} == {"float32"}
 
 
+@pytest.mark.slow
 def test_float64_is_float64_throughout():
     with float64():
         wrapped, sigma = converged("float64")
@@ -46,6 +48,7 @@ def test_float64_is_float64_throughout():
         assert numpy(wrapped.normalized_kernel()).dtype == np.float64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("place", ["functional", "subclassed", "time_distributed"])
 def test_inside_a_mixed_model_the_kernel_is_not_rounded(policy, place):
@@ -119,6 +122,7 @@ def test_the_kernel_is_rounded_once(dtype):
     assert keras.backend.standardize_dtype(wrapped(X).dtype) == compute
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_gradients_are_float32_and_near(dtype):
     found = {}
@@ -135,6 +139,7 @@ def test_gradients_are_float32_and_near(dtype):
     assert error <= bound * np.linalg.norm(found["float32"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-6, 1e4])
 def test_kernels_outside_of_float16s_range(scale):
     """σ and 1/σ of a float32 kernel that float16 could not hold."""

@@ -56,6 +56,7 @@ def matrix_of(layer):
     return kernel.reshape(-1, kernel.shape[-1]).T
 
 
+@pytest.mark.slow
 @quick
 @given(convolutions())
 def test_any_convolution_is_run_with_its_kernel_over_sigma(drawn):
@@ -114,6 +115,7 @@ def test_sigma_never_exceeds_the_spectral_norm(rows, columns, exponent, seed, ra
         last = float(sigma)
 
 
+@pytest.mark.slow
 @quick
 @given(
     st.sampled_from(["float32", "mixed_float16", "mixed_bfloat16", "bfloat16"]),

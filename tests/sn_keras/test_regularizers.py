@@ -74,6 +74,7 @@ def test_orthonormal_value_is_that_of_the_singular_values(shape, axes):
     np.testing.assert_allclose(value, 0.1 * np.sum((sigmas**2 - 1) ** 2), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "axes"), KERNELS)
 def test_orthonormal_gradient_is_that_of_either_gram_matrix(shape, axes):
     kernel = kernel_of(shape, scale=0.3)
@@ -100,6 +101,7 @@ def test_keras_orthogonal_initializer_starts_at_zero_penalty(layer, shape):
     assert float(OrthonormalRegularizer()(layer.kernel)) < 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "axes"), KERNELS)
 def test_spectral_value_is_half_the_squared_norm(shape, axes):
     kernel = kernel_of(shape)
@@ -116,6 +118,7 @@ def test_spectral_value_at_any_scale(scale):
     np.testing.assert_allclose(value, 0.5 * sigma**2, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "axes"), KERNELS)
 def test_spectral_gradient_is_sigma_u_v(shape, axes):
     kernel = kernel_of(shape)
@@ -125,6 +128,7 @@ def test_spectral_gradient_is_sigma_u_v(shape, axes):
     assert relative(got, kernel_like(want, kernel, axes)) < 1e-4
 
 
+@pytest.mark.slow
 def test_spectral_gradient_with_a_close_second_singular_value():
     rng = np.random.default_rng(0)
     u, _ = np.linalg.qr(rng.normal(size=(12, 12)))
@@ -135,6 +139,7 @@ def test_spectral_gradient_with_a_close_second_singular_value():
     assert relative(got, np.outer(v[:, 0], u[:, 0])) < 1e-4
 
 
+@pytest.mark.slow
 def test_spectral_gradient_with_a_repeated_singular_value_lies_in_its_space():
     kernel = np.eye(6, dtype="float32")
     got = gradient(SpectralNormRegularizer(1.0), kernel)
@@ -142,6 +147,7 @@ def test_spectral_gradient_with_a_repeated_singular_value_lies_in_its_space():
     np.testing.assert_allclose(sigmas, [1, 0, 0, 0, 0, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_kernel_of_zeros_has_no_penalty_and_a_zero_gradient():
     kernel = np.zeros((6, 4), "float32")
     assert float(SpectralNormRegularizer()(kernel)) == 0

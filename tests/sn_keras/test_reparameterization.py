@@ -97,6 +97,7 @@ def test_state_of_the_layers_inside_moves_eagerly():
     assert float(numpy(block.mean.count)) == 2
 
 
+@pytest.mark.slow
 def test_state_of_the_layers_inside_moves_in_fit():
     # Without the metric: JAX's trainer can't run a plain layer with one either.
     block = Block(metric=False)
@@ -143,6 +144,7 @@ def test_losses_are_counted_once(depth):
     )
 
 
+@pytest.mark.slow
 def test_losses_are_counted_once_in_fit():
     options = {
         "kernel_regularizer": keras.regularizers.L2(0.25),

@@ -87,6 +87,7 @@ def test_rematerialization_without_state_is_right():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_in_a_cell_of_ones_own():
     def recurrent(**options):
         cell = Cell(lambda layer: SpectralNormalization(layer, name="sn"))
@@ -110,6 +111,7 @@ def test_in_a_cell_of_ones_own():
     )
 
 
+@pytest.mark.slow
 def test_around_a_cell_of_ones_own():
     wrapped = SpectralNormalization(layers.RNN(Cell()))
     fitted(wrapped, SERIES)
@@ -137,6 +139,7 @@ def test_a_loop_that_carries_the_state_is_the_callers_own():
         np.testing.assert_allclose(found, numpy(expected), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first",
     [lambda w: w(X, training=False), lambda w: w.sigma()],

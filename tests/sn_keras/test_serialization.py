@@ -54,6 +54,7 @@ def through_json(layer):
     return keras.saving.deserialize_keras_object(config)
 
 
+@pytest.mark.slow
 @varied_kinds
 def test_config_through_json(kind):
     wrapped = SpectralNormalization(
@@ -79,6 +80,7 @@ def test_registered_name():
     assert registered == "sn_keras>SpectralNormalization"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [False, True])
 def test_keras_file(gamma, tmp_path):
     model = small_model(gamma=gamma)
@@ -86,6 +88,7 @@ def test_keras_file(gamma, tmp_path):
     assert_same(model, keras.models.load_model(tmp_path / "model.keras"))
 
 
+@pytest.mark.slow
 def test_keras_file_of_an_attention_model(tmp_path):
     query, value = keras.Input((3, 4)), keras.Input((5, 6))
     attention = SpectralNormalization(layers.MultiHeadAttention(2, 3))
@@ -130,6 +133,7 @@ def test_paths_in_the_weights_file(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_names_and_paths_of_the_weights():
     model = small_model()
     # What comes before "sn/" depends on the order in which Keras builds a model.
@@ -144,6 +148,7 @@ def test_names_and_paths_of_the_weights():
     )
 
 
+@pytest.mark.slow
 def test_clone_model():
     model = small_model()
     clone = keras.models.clone_model(model)
@@ -151,6 +156,7 @@ def test_clone_model():
     assert_same(model, clone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "duplicate",
     [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
@@ -177,6 +183,7 @@ def test_a_layer_can_be_copied(state):
         np.testing.assert_array_equal(numpy(a), numpy(b))
 
 
+@pytest.mark.slow
 def test_a_fresh_process_needs_the_import_alone(tmp_path):
     model = small_model()
     model.save(tmp_path / "model.keras")

@@ -48,6 +48,7 @@ def test_each_training_call_runs_the_iterations_of_algorithm_1(iterations):
         assert float(wrapped.sigma()) == pytest.approx(sigma, rel=1e-5)
 
 
+@pytest.mark.slow
 @every_kind
 def test_sigma_after_100_calls(kind):
     """Within 1e-5 of SVD where σ₂/σ₁ is 0.95."""
@@ -123,6 +124,7 @@ def test_inference_follows_the_kernel():
     np.testing.assert_allclose(numpy(wrapped(X)), before, rtol=1e-6)
 
 
+@pytest.mark.slow
 @every_kind
 def test_normalized_kernel_has_norm_one(kind):
     wrapped = SpectralNormalization(kind.make())
@@ -240,6 +242,7 @@ def test_tied_layers_share_kernel_and_vectors():
     np.testing.assert_allclose(numpy(model(X)), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_wrappers_around_one_layer():
     layer = layers.Dense(5, use_bias=False)
     first, second = SpectralNormalization(layer), SpectralNormalization(layer)
@@ -266,6 +269,7 @@ def test_a_zero_kernel_gives_zero_and_recovers():
     assert float(wrapped.sigma()) == pytest.approx(np.linalg.norm(kernel, 2), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_layer_built_with_a_zero_kernel_recovers():
     layer = layers.Dense(5, use_bias=False, kernel_initializer="zeros")
     wrapped = SpectralNormalization(layer)
@@ -277,6 +281,7 @@ def test_a_layer_built_with_a_zero_kernel_recovers():
     assert float(wrapped.sigma()) == pytest.approx(np.linalg.norm(kernel, 2), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-33, 1e-30, 1e-19, 1e-9, 1e9, 1e19, 1e30, 1e33])
 def test_output_and_gradient_at_every_scale(scale):
     """W/σ(W) does not depend on W's scale, its gradient is inverse to it."""
@@ -302,6 +307,7 @@ def test_a_single_row_or_column(units, inputs):
     assert float(wrapped.sigma()) == pytest.approx(np.linalg.norm(kernel), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [(3, 3, 1, 0), (2, 2, 2, 2), (1, 0, 0, 0)], ids=str)
 def test_repeated_and_zero_singular_values(values):
     wrapped = dense()

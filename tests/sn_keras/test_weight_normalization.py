@@ -84,6 +84,7 @@ def assign_kernels(kind, layer):
         variable.assign(np.float32(number) * value)
 
 
+@pytest.mark.slow
 @every_kind
 @both
 def test_every_kernel_is_divided_by_its_norm(wrapper, kind):
@@ -132,6 +133,7 @@ def oracle(wrapper, factor, kind):
 
 
 # Spectral normalization without γ is `test_gradients.py`.
+@pytest.mark.slow
 @varied_kinds
 @pytest.mark.parametrize(
     ("wrapper", "factor"),
@@ -187,6 +189,7 @@ def test_without_gamma_there_is_no_state_and_training_changes_nothing(wrapper):
     np.testing.assert_array_equal(numpy(wrapped(X)), first)
 
 
+@pytest.mark.slow
 @both
 def test_an_optimizer_steps_from_the_raw_kernel(wrapper):
     inner = layers.Dense(5, use_bias=False)
@@ -199,6 +202,7 @@ def test_an_optimizer_steps_from_the_raw_kernel(wrapper):
     assert np.abs(numpy(inner.kernel) - before).max() > 0
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("scale", [1e-33, 1e-19, 1e-9, 1e9, 1e19, 1e33])
 def test_output_and_gradient_at_every_scale(wrapper, scale):

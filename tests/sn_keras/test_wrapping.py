@@ -92,6 +92,7 @@ def inner(layer):
     return layer.layer if isinstance(layer, Reparameterization) else layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
 def test_every_kernel_is_normalized_and_every_weight_kept(make):
     model = make()
@@ -121,6 +122,7 @@ def test_every_kernel_is_normalized_and_every_weight_kept(make):
     assert not np.allclose(numpy(wrapped(x)), numpy(model(x)), rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
 def test_with_gamma_it_is_the_model(make):
     model = make()
@@ -147,6 +149,7 @@ def test_a_layer_alone():
     assert wrapped.name == layer.name
 
 
+@pytest.mark.slow
 def test_wrapped_it_saves_and_loads(tmp_path):
     wrapped = wrap(sequential())
     wrapped.save(tmp_path / "model.keras")
@@ -154,6 +157,7 @@ def test_wrapped_it_saves_and_loads(tmp_path):
     np.testing.assert_array_equal(numpy(loaded(X)), numpy(wrapped(X)))
 
 
+@pytest.mark.slow
 def test_mobile_net():
     model = keras.applications.MobileNetV2(
         input_shape=(32, 32, 3), alpha=0.35, weights=None, classes=5

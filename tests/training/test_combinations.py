@@ -114,6 +114,7 @@ def check(network, before, expected):
         np.testing.assert_allclose(change, by_formula, rtol=0, atol=error, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_two_steps(model, loss):
     gan, normalizer, form = model

@@ -26,6 +26,7 @@ def _run(tmp_path, *arguments):
     return result
 
 
+@pytest.mark.slow
 def test_overhead(tmp_path, capsys):
     rounds = ["--rounds", "1", "--layer-rounds", "1"]
     parts = ["--parts", "step", "layers", "--networks", "cnn"]
@@ -40,6 +41,7 @@ def test_overhead(tmp_path, capsys):
     assert "Conv2D 4×4×4×4" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_backends(tmp_path, capsys):
     few = ["--updates", "2", "--rounds", "1", "--precisions", "mixed_bfloat16"]
     result = _run(tmp_path, "backends", *_TINY, *few)
@@ -48,6 +50,7 @@ def test_backends(tmp_path, capsys):
     assert "An update of D: resnet 32 px" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_backends_need_no_tensorflow_on_jax():
     code = (
         "import sys; sys.modules['tensorflow'] = None\n"
@@ -64,6 +67,7 @@ def test_backends_need_no_tensorflow_on_jax():
     assert done.stdout.count("\nsn_keras") == 4 and "backend jax" in done.stdout
 
 
+@pytest.mark.slow
 def test_step(tmp_path, capsys):
     sizes = ["--width", "0.0625", "--batch-sizes", "2", "--rounds", "1"]
     which = ["--networks", "cnn", "--precisions", "mixed_bfloat16"]
@@ -75,6 +79,7 @@ def test_step(tmp_path, capsys):
     assert "share of floor" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_input(tmp_path, capsys):
     few = ["--images", "8", "--batches", "2", "--steps", "1"]
     result = _run(tmp_path, "input", *_TINY, *few)
@@ -83,18 +88,21 @@ def test_input(tmp_path, capsys):
     assert "folder of PNG" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_startup(tmp_path):
     result = _run(tmp_path, "startup", "--parts", "import", "--rounds", "1")
     assert set(result["seconds"]) == {"import keras", "import sn_keras, after keras"}
     assert all(len(seconds) == 1 for seconds in result["seconds"].values())
 
 
+@pytest.mark.slow
 def test_startup_times_a_first_step(capsys):
     sizes = argparse.Namespace(threads=machine.cores(), batch_size=2, width=0.0625)
     exec(startup.first_step("sn", sizes), {})
     assert float(capsys.readouterr().out) > 0
 
 
+@pytest.mark.slow
 def test_gradient_tells_a_right_wrapper_from_a_wrong_one(tmp_path):
     result = _run(tmp_path, "gradient", "--peers", "sn_keras", "keras-wrapper")
     errors = result["relative_errors"]
@@ -102,6 +110,7 @@ def test_gradient_tells_a_right_wrapper_from_a_wrong_one(tmp_path):
     assert errors["keras-wrapper"] > 1
 
 
+@pytest.mark.slow
 def test_peers_of_this_environment(tmp_path):
     result = _run(
         tmp_path, "peers", *_TINY, "--rounds", "1", "--peers", "keras-wrapper"

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from benchmarks import __main__
 from benchmarks.killing import places
 
@@ -13,6 +15,7 @@ def soak(tmp_path, *arguments):
     return json.loads(file.read_text())
 
 
+@pytest.mark.slow
 def test_killed_runs_end_equal(tmp_path, capsys):
     result = soak(tmp_path, "--kills", "2", "--kills-per-run", "2", "--steps", "40")
     assert result["equal"] == len(result["kills"]) == 2
@@ -22,6 +25,7 @@ def test_killed_runs_end_equal(tmp_path, capsys):
     assert "2 of 2 kills" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_job_which_carries_on(tmp_path):
     result = soak(tmp_path, "--workers", "2", "--kills", "1", "--steps", "20")
     assert result["equal"] == len(result["kills"]) == 1

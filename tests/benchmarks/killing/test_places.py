@@ -26,6 +26,7 @@ def functions(file):
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "named", "place"), places._PLACES)
 def test_a_row_names_what_exists(part, named, place):
     found = files(part)

@@ -25,6 +25,7 @@ def test_operations_of_the_standard_step():
     assert floor.step_operations(step) == pytest.approx(164.3e9, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_operations_grow_with_the_updates_of_d_and_the_penalty():
     def of(**fields):
         return floor.step_operations(gan_step.Step(width=0.125, batch_size=4, **fields))

@@ -4,6 +4,7 @@ import pytest
 from benchmarks.shared import gan_step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["cnn", "resnet"])
 def test_compared_methods_have_equal_parameters(network):
     counts = {
@@ -30,6 +31,7 @@ def test_the_precision_ends_with_its_scope():
     assert keras.config.dtype_policy().name == before
 
 
+@pytest.mark.slow
 def test_a_step_changes_both_networks():
     step = gan_step.Step(method="sn", width=0.0625, batch_size=2, discriminator_steps=2)
     gan = gan_step.gan(step)

@@ -29,6 +29,7 @@ def _dimensions(value):
     return [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_dimensions_and_metadata_are_named(written, precision):
     model = onnx.load(written[1][precision])

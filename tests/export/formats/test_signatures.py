@@ -41,6 +41,7 @@ def test_bad_arguments_are_refused():
         signatures.draw_latents(0, 8, 1, 1.0)
 
 
+@pytest.mark.slow
 def test_labels_are_given_for_each_for_all_or_drawn(small_resnet):
     generator = loading.load(small_resnet)
     sample = signatures.sample(generator)

@@ -9,6 +9,7 @@ import pytest
 from export.inference.phases import PhaseConvolution
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [2, 3])
 @pytest.mark.parametrize("kernel_size", [2, 3, 4, 5, (4, 3), 6])
 @pytest.mark.parametrize("shape", [(4, 4), (5, 3), (1, 1)])

@@ -17,6 +17,7 @@ def _layer(kind, *arguments, **options):
     return kind(*arguments, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(
     ("kind", "arguments", "options"),
@@ -61,6 +62,7 @@ def test_others_are_left_alone(layer):
     assert rewritten(layer, []) == (layer, [])
 
 
+@pytest.mark.slow
 def test_batch_norm_is_folded_into_what_is_rewritten():
     inputs = keras.Input((6, 5, 4))
     x = layers.Conv2D(4, 3, groups=2, padding="same")(inputs)

@@ -24,6 +24,7 @@ def _count(model, kind):
     return sum(type(layer) is kind for layer in model.layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phases", [False, True])
 def test_batch_norm_folds_into_the_layer_before_it(small_cnn, phases):
     simple = simplification.simplify(small_cnn, phases)
@@ -35,6 +36,7 @@ def test_batch_norm_folds_into_the_layer_before_it(small_cnn, phases):
     assert len(simple.weights) == len(small_cnn.weights) - 3 * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phases", [False, True])
 def test_conditional_batch_norm_becomes_a_scale_and_a_shift(small_resnet, phases):
     simple = simplification.simplify(small_resnet, phases)
@@ -46,6 +48,7 @@ def test_conditional_batch_norm_becomes_a_scale_and_a_shift(small_resnet, phases
     assert _count(simple, layers.BatchNormalization) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("kernel_size", [1, 3, (5, 3)])
 @pytest.mark.parametrize("norm", [False, True])
@@ -62,6 +65,7 @@ def test_upsampling_is_merged_into_the_convolution_after_it(size, kernel_size, n
     _same(model, simple, [z])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "after",
     [
@@ -86,6 +90,7 @@ def _case(after, **options):
     return inputs, after(layers.Conv2D(5, 3, padding="same", **options)(inputs))
 
 
+@pytest.mark.slow
 def test_batch_norm_is_kept_where_folding_would_change_the_output():
     norm = layers.BatchNormalization
     cases = {
@@ -101,6 +106,7 @@ def test_batch_norm_is_kept_where_folding_would_change_the_output():
         _same(model, simple, [x])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["conv", "tanh", "two readers"])
 def test_relu_becomes_an_activation_where_it_can(before):
     activation = "tanh" if before == "tanh" else None
@@ -110,6 +116,7 @@ def test_relu_becomes_an_activation_where_it_can(before):
     _rectified(keras.Model(inputs, outputs), before == "conv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("relu", "plain"),
     [
@@ -149,6 +156,7 @@ def test_operations_and_layers_of_ones_own_are_kept():
     _same(model, simple, [x])
 
 
+@pytest.mark.slow
 def test_layers_called_twice_are_kept():
     inputs = keras.Input((6, 6, 4))
     conv, norm = layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization()

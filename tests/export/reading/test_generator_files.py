@@ -20,6 +20,7 @@ def _model(image=(4, 4, 3), **latents):
     return keras.Model(inputs, layers.Reshape(image)(x))
 
 
+@pytest.mark.slow
 def test_of_a_runs_folder_the_averaged_weights_are_taken(small_resnet, tmp_path):
     small_resnet.save(tmp_path / "generator.keras")
     assert loading.load(tmp_path).source == str(tmp_path)
@@ -27,6 +28,7 @@ def test_of_a_runs_folder_the_averaged_weights_are_taken(small_resnet, tmp_path)
     assert loading.load(tmp_path).source == str(tmp_path / "generator-ema.keras")
 
 
+@pytest.mark.slow
 def test_a_runs_folder_tells_the_classes(small_resnet, tmp_path):
     small_resnet.save(tmp_path / "generator.keras")
     names = ["cat", "dog", "hen"]
@@ -44,6 +46,7 @@ def test_a_runs_folder_tells_the_classes(small_resnet, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_without_a_configuration_the_layers_tell(small_resnet):
     assert loading.load(small_resnet).num_classes == 3
 
@@ -118,6 +121,7 @@ def test_code_in_a_file_is_not_run(tmp_path):
         loading.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_broken_files_are_named(small_cnn, tmp_path):
     path = tmp_path / "generator.keras"
     with pytest.raises(FileNotFoundError, match="generator.keras"):

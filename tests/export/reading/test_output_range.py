@@ -20,6 +20,7 @@ def _shuffled(x):
     return layers.Permute((2, 1, 3))(layers.Cropping2D(1)(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "expected"),
     [
@@ -44,6 +45,7 @@ def test_the_range_is_read(model, expected):
     assert loading.load(model).output_range == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
@@ -60,6 +62,7 @@ def test_what_cant_be_read_is_asked_for(model):
     assert loading.load(model, wanted_range=(0, 2)).output_range == (0, 2)
 
 
+@pytest.mark.slow
 def test_the_range_goes_into_the_bytes_and_the_metadata(tmp_path):
     import json
 

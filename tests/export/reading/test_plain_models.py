@@ -34,6 +34,7 @@ def _nested(policy="float32"):
         keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "largest"),
     # In units of the last place, of 8 and 11 bits: sums of about 100 products.
@@ -116,6 +117,7 @@ class Unconfigured(layers.Layer):
         return keras.ops.tanh(self.inner(inputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -12,6 +12,7 @@ from export.timing import benchmark
 from tests.export import test_manifest
 
 
+@pytest.mark.slow
 def test_every_file_is_measured_beside_keras(small_cnn, tmp_path, capsys):
     small_cnn.save(tmp_path / "generator.keras")
     export.export_generator(tmp_path, tmp_path / "out", batch_sizes=[2])

@@ -16,6 +16,8 @@ from export.__main__ import main
 from export.verification import stored
 from tests.export import networks
 
+pytestmark = pytest.mark.slow  # its files take seconds to make
+
 
 @pytest.fixture
 def copy(exported, tmp_path):

@@ -21,6 +21,7 @@ from export.verification import comparison, isolation, scores
 from tests.export import networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["saved_model", "litert"])
 def test_the_process_that_runs_a_file_has_no_keras(exported, tmp_path, format):
     name = {"saved_model": "saved_model", "litert": "generator-float32.tflite"}[format]
@@ -74,6 +75,7 @@ def _bright(classes):
     return networks.trained_like(model, 1)
 
 
+@pytest.mark.slow
 def test_the_scores_change_is_told(tiny_resnet, tmp_path, capsys):
     _bright(3).save(tmp_path / "classifier.keras")
     differences = export.export_generator(
@@ -100,6 +102,7 @@ def test_the_scores_change_is_told(tiny_resnet, tmp_path, capsys):
     assert [file["score"]["bound"] for file in files] == [0.001, 0.005]
 
 
+@pytest.mark.slow
 def test_a_changed_score_fails(tiny_resnet, tmp_path, monkeypatch):
     monkeypatch.setitem(comparison.SCORE_BOUNDS, "float16", -1.0)
     with pytest.raises(export.VerificationError, match="float16.tflite: further"):
@@ -114,6 +117,7 @@ def test_a_changed_score_fails(tiny_resnet, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_classifier_of_something_else_is_refused(tiny_resnet, small_resnet):
     with pytest.raises(ValueError, match="`classifier` must take .* of 3 classes"):
         scores.Classifier(_bright(5), loading.load(tiny_resnet))
@@ -121,6 +125,7 @@ def test_a_classifier_of_something_else_is_refused(tiny_resnet, small_resnet):
         scores.Classifier(_bright(3), loading.load(small_resnet))
 
 
+@pytest.mark.slow
 def test_a_collapsed_generator_is_exported(tmp_path):
     inputs = keras.Input((8,))
     x = layers.Dense(48, kernel_initializer="zeros", bias_initializer="normal")(inputs)

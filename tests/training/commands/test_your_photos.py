@@ -40,6 +40,7 @@ def test_the_page_goes_from_a_folder_to_an_export():
 
 
 # In the page's order, in one folder: later commands take what earlier ones made.
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page(command, here, monkeypatch, capsys):
     monkeypatch.chdir(here)

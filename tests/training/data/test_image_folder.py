@@ -268,6 +268,7 @@ def test_other_endings(tmp_path, ending):
     assert np.abs(load(tmp_path).images[0].astype(int) - image).max() <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_images_are_turned_upright(tmp_path, ending, orientation):
@@ -365,6 +366,7 @@ def test_a_digest_is_of_the_content(tmp_path, pixels):
     assert len({first, renamed, changed, digest(tmp_path / "moved")}) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [None, 4])
 @pytest.mark.parametrize("labelled", [False, True])
 def test_decoding_on_demand_gives_the_same_stream(tmp_path, pixels, size, labelled):
@@ -384,6 +386,7 @@ def test_decoding_on_demand_gives_the_same_stream(tmp_path, pixels, size, labell
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_an_index_of_many_files_takes_little_memory(tmp_path, pixels):
     files = 2000
     save(tmp_path / "first.png", pixels[0])

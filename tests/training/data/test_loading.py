@@ -22,6 +22,7 @@ def test_mnist5k_splits_share_nothing():
         load("mnist5k", split="validation")
 
 
+@pytest.mark.slow
 def test_digits_are_padded():
     small, large = load("mnist5k"), load("mnist5k", image_size=32, channels=3)
     assert large.image_shape == (32, 32, 3)

@@ -35,6 +35,7 @@ def test_each_epoch_holds_every_image_once_in_an_order_of_its_own():
     np.testing.assert_array_equal(labels, order % 7)
 
 
+@pytest.mark.slow
 def test_orders_are_close_to_uniform():
     # Where image 0 lands, and which image follows it, over many epochs: chi squared
     # with COUNT - 1 degrees of freedom stays below its 99.99 % quantile.
@@ -50,6 +51,7 @@ def test_orders_are_close_to_uniform():
         assert statistic < 76.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0, 1, COUNT - 1, COUNT, 5 * COUNT + 11])
 @pytest.mark.parametrize("batch_size", [1, 4, 50])
 def test_a_stream_is_taken_up_anywhere_with_any_batch_size(start, batch_size):
@@ -124,6 +126,7 @@ def test_shapes_are_static_and_the_end_never_comes():
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "replicas"), [(2, 1), (2, 2), (3, 2), (1, 2)])
 def test_workers_together_take_the_global_batch(workers, replicas):
     """What `tf.distribute` does to a dataset that it doesn't shard, done by hand."""
@@ -219,6 +222,7 @@ def test_bad_arrays_are_named(arguments, error, message):
         ArraySource(*arguments)
 
 
+@pytest.mark.slow
 def test_flips_mirror_half_of_the_images_by_position():
     images = np.random.default_rng(0).integers(0, 256, (20, 2, 9, 3), np.uint8)
     source = ArraySource(images, np.arange(20))

@@ -64,6 +64,7 @@ def cifar10(root):
     return write(root, "cifar10", {"train": 60, "test": 20}, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "split", "expected"),
     [
@@ -105,6 +106,7 @@ def test_a_part_of_a_split(root, cifar10):
     np.testing.assert_array_equal(source.images, cifar10["train"][0][10:30])
 
 
+@pytest.mark.slow
 def test_stl10_takes_the_unlabelled_images_at_48(root):
     pixels = write(root, "stl10", {"unlabelled": 8, "test": 4}, 96)
     source = load("stl10", data_dir=root)
@@ -133,6 +135,7 @@ def imagenet(root):
     return write(root, "imagenet2012", {"train": 70, "validation": 10}, 40)
 
 
+@pytest.mark.slow
 def test_imagenet_streams_the_same_images(root, imagenet):
     source = load("imagenet", data_dir=root, image_size=40)
     assert type(source).__name__ == "StreamingSource"
@@ -143,6 +146,7 @@ def test_imagenet_streams_the_same_images(root, imagenet):
     assert sampled == by_pixels(*imagenet["train"])
 
 
+@pytest.mark.slow
 def test_imagenet_is_128_pixels_and_test_is_validation(root, imagenet):
     source = load("imagenet", split="test", data_dir=root)
     assert source.image_shape == (128, 128, 3)
@@ -196,6 +200,7 @@ def labels_of(dataset, count):
     return np.concatenate(parts)
 
 
+@pytest.mark.slow
 def test_streams_hold_each_image_once_an_epoch(root, sharded, small_windows):
     source = load("tfds:sharded", data_dir=root, streaming=True)
     assert len(source) == 70
@@ -209,6 +214,7 @@ def test_streams_hold_each_image_once_an_epoch(root, sharded, small_windows):
     assert first_file != sorted(first_file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [1, 29, 69, 70, 155])
 def test_streams_are_taken_up_anywhere(root, sharded, small_windows, start):
     source = load("tfds:sharded", data_dir=root, streaming=True)
@@ -218,6 +224,7 @@ def test_streams_are_taken_up_anywhere(root, sharded, small_windows, start):
         np.testing.assert_array_equal(a[start : start + 40], b)
 
 
+@pytest.mark.slow
 def test_streams_are_shared_by_workers(root, sharded, small_windows):
     source = load("tfds:sharded", data_dir=root, streaming=True)
     whole = [*make_dataset(source, 8, seed=4).take(4)]
@@ -231,6 +238,7 @@ def test_streams_are_shared_by_workers(root, sharded, small_windows):
             np.testing.assert_array_equal(images, all_images[share])
 
 
+@pytest.mark.slow
 def test_streams_do_not_depend_on_the_global_seed(root, sharded, small_windows):
     source = load("tfds:sharded", data_dir=root, streaming=True)
     orders = []
@@ -286,6 +294,7 @@ def test_a_set_without_images(root):
         load("tfds:words", data_dir=root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(
     ("kind", "label", "value"),

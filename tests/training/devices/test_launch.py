@@ -39,6 +39,7 @@ def test_each_worker_knows_all_and_its_lines_are_marked(capfd):
     assert lines == [f"[worker {i}] {i} 3" for i in range(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("action", "status", "how"),
     [
@@ -70,6 +71,7 @@ def started(source):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_all(number):
     job = started(WAIT.replace("{action}", "print('up', flush=True)"))

@@ -47,6 +47,7 @@ def test_all_that_are_there_go_on_and_leave_the_ports_free(count):
         assert ends == [None] * count and said == []
 
 
+@pytest.mark.slow
 def test_they_wait_for_one_that_is_late():
     workers = addresses(2)
     late = threading.Timer(2.5, meet, [Cluster(workers, 1), 20.0])
@@ -57,6 +58,7 @@ def test_they_wait_for_one_that_is_late():
     assert said == [f"Waiting for worker 1 at {workers[1]}."]
 
 
+@pytest.mark.slow
 def test_one_that_never_starts_is_named_by_all():
     workers = addresses(3)
     ends, _ = meeting(Cluster(workers, 0), Cluster(workers, 2), seconds=2.0)
@@ -66,12 +68,14 @@ def test_one_that_never_starts_is_named_by_all():
         assert "--worker-timeout" in str(end)
 
 
+@pytest.mark.slow
 def test_a_chief_that_never_starts_is_named():
     workers = addresses(2)
     (end,), _ = meeting(Cluster(workers, 1), seconds=1.0)
     assert f"worker 0 at {workers[0]} (Connection refused)" in str(end)
 
 
+@pytest.mark.slow
 def test_another_process_at_the_chief_s_port_is_told_from_it():
     workers = addresses(2)
     with socket.create_server(("", int(workers[0].partition(":")[2]))) as server:
@@ -99,6 +103,7 @@ def test_different_clusters_are_shown():
         assert f"{list(one)} in worker 0 and {list(other)} in worker 1" in str(end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 1])
 def test_an_index_that_two_have_is_named(index):
     workers = addresses(3)

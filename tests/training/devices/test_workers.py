@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pytest
 
 from training.__main__ import main
 from training.devices.launch import launch
@@ -15,6 +16,7 @@ RUN = (
 ).split()
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_weights_of_one_process(tmp_path, capfd):
     one, two = tmp_path / "one", tmp_path / "two"
     assert main([*RUN, "--run", str(one), "--strategy", "one-device"]) == 0
@@ -45,6 +47,7 @@ sys.exit(main([*sys.argv[1:], "--seed", str(3 + index), "--log-every", str(1 + i
 """
 
 
+@pytest.mark.slow
 def test_workers_that_were_started_differently_say_what_differs(tmp_path, capfd):
     run = tmp_path / "run"
     assert launch([sys.executable, "-c", DIFFERENT, *RUN, "--run", str(run)], 2) == 1

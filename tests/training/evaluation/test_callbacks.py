@@ -47,6 +47,7 @@ def real(extractor):
 DATA = np.random.RandomState(1).uniform(-1, 1, (80, 8, 8, 1)).astype("float32")
 
 
+@pytest.mark.slow
 def test_scores_every_n_steps_and_the_last_equal_the_one_shot(extractor, real):
     gan, seen = make_gan(), []
     callback = Score(
@@ -67,6 +68,7 @@ def test_scores_every_n_steps_and_the_last_equal_the_one_shot(extractor, real):
     assert callback.scores["PS-toy"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_training_is_not_touched(extractor, real):
     weights = []
     for callbacks in ([], [Score(extractor, real, every=1, count=20)]):
@@ -80,6 +82,7 @@ def test_training_is_not_touched(extractor, real):
         np.testing.assert_array_equal(alone, scored)
 
 
+@pytest.mark.slow
 def test_keeps_the_best_generator_over_sessions(extractor, real, tmp_path):
     gan = make_gan()
     callback = Score(extractor, real, every=1, count=50, folder=tmp_path)
@@ -105,6 +108,7 @@ def test_keeps_the_best_generator_over_sessions(extractor, real, tmp_path):
     assert read_best(tmp_path).score == "FD-toy"
 
 
+@pytest.mark.slow
 def test_other_workers_write_nothing(extractor, real, tmp_path):
     gan = make_gan()
     callback = Score(extractor, real, 5, count=20, folder=tmp_path, writes=False)
@@ -112,6 +116,7 @@ def test_other_workers_write_nothing(extractor, real, tmp_path):
     assert callback.history and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_scored_apart(extractor, real, tmp_path):
     gan = make_gan(use_ema=True, ema_momentum=0.9)
     callback = Score(extractor, real, every=5, count=50, folder=tmp_path)
@@ -152,6 +157,7 @@ def test_refuses(extractor, real):
         Score(extractor, real, every=1, count=1)
 
 
+@pytest.mark.slow
 def test_two_replicas_are_scored_like_one(extractor, real, two_replicas):
     def scores(gan):
         callback = Score(extractor, real, every=2, count=50, batch_size=16)

@@ -109,6 +109,7 @@ def test_protocols_are_the_papers():
     assert (large.n_real, large.n_fake, large.split) == (50_000, 50_000, "train")
 
 
+@pytest.mark.slow
 def test_report_holds_scores_and_all_they_rest_on(make_run, pixels, tmp_path):
     folder = make_run()
     real, others = sources(folder)
@@ -249,6 +250,7 @@ def test_damaged_report_is_named(make_run):
         load_reports(folder)
 
 
+@pytest.mark.slow
 def test_compare_keeps_apart_what_does_not_compare(make_run, tmp_path, capsys):
     first, second = make_run("a"), make_run("b")
     save_report(first, make_report(300, 50.0))
@@ -315,6 +317,7 @@ def test_step_of_a_run_without_checkpoints(tmp_path):
     assert step_of(RunFolder(tmp_path)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_command_with_the_classifier(make_run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
@@ -348,6 +351,7 @@ def test_command_with_a_keras_model(make_run, pixels, tmp_path, capsys):
     assert load_reports(folder)[0].real_against_real == {}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
@@ -377,6 +381,7 @@ def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
     assert evaluation.score_run(folder, "best").step == step_of(folder, "best")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

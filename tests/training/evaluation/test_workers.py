@@ -2,6 +2,8 @@
 
 import sys
 
+import pytest
+
 from training.devices.launch import launch
 
 WORKER = """
@@ -38,6 +40,7 @@ print("count", distance.statistics().count, "equal", abs(error) < 1e-10,
 """
 
 
+@pytest.mark.slow
 def test_two_workers_with_unequal_shares_equal_one_shot(capfd):
     assert launch([sys.executable, "-c", WORKER], 2) == 0
     printed = capfd.readouterr().out

@@ -28,6 +28,7 @@ def presets(found, tmp_path):
         yield row, RunFolder(tmp_path / "out" / row["run"]).config()["preset"]
 
 
+@pytest.mark.slow
 def test_n_dis(experiment, tmp_path, capsys):
     options = "--n-dis 1 2 --seeds 0 1 --methods spectral --steps 2".split()
     found = experiment("n-dis", *options)
@@ -41,6 +42,7 @@ def test_n_dis(experiment, tmp_path, capsys):
     assert f"{mean:.4g} ± {deviation:.2g}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_feature_dimension(experiment, data, tmp_path):
     options = "--factors 0.5 2 --methods orthonormal --steps 2".split()
     found = experiment("feature-dimension", *options)
@@ -52,6 +54,7 @@ def test_feature_dimension(experiment, data, tmp_path):
         assert channels == 4 * row["factor"]
 
 
+@pytest.mark.slow
 def test_time(experiment, capsys):
     options = ["--rounds", "3", "--methods", "vanilla", "wgan-gp"]
     found = experiment("time", *options, scored=False)
@@ -63,6 +66,7 @@ def test_time(experiment, capsys):
     assert f"{penalized['relative']:.3f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_reparametrization_measures_the_critic_on_new_images(
     experiment, data, tmp_path
 ):
@@ -91,6 +95,7 @@ def test_reparametrization_measures_the_critic_on_new_images(
         assert curve[-1] == pytest.approx(means[1] - means[0], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_imagenet_draws_curves_of_scores_and_likeness(
     experiment, tmp_path, monkeypatch
@@ -155,6 +160,7 @@ def test_small_is_a_setting_that_options_change(tmp_path):
     assert json.dumps(full.as_dict())
 
 
+@pytest.mark.slow
 def test_comparison(experiment, tmp_path, capsys):
     options = "--methods spectral weight-clipping --steps 2 --rounds 2 --sample-every 2"
     found = experiment("comparison", *options.split(), scored=False)

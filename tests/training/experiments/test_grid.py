@@ -40,6 +40,7 @@ def never(*arguments, **options):
     raise AssertionError("done twice")
 
 
+@pytest.mark.slow
 def test_robustness_has_a_scored_run_for_each_method_and_setting(
     experiment, tmp_path, capsys
 ):
@@ -64,6 +65,7 @@ def test_robustness_has_a_scored_run_for_each_method_and_setting(
     assert "| FD-quarters by setting |" in text
 
 
+@pytest.mark.slow
 def test_a_stopped_experiment_is_carried_on_and_nothing_is_done_twice(
     experiment, tmp_path, monkeypatch, capsys
 ):
@@ -90,6 +92,7 @@ def test_a_stopped_experiment_is_carried_on_and_nothing_is_done_twice(
     assert experiment("robustness", *FEW) == resumed
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_a_result(experiment, monkeypatch, capsys):
     with monkeypatch.context() as patch:
 
@@ -147,6 +150,7 @@ def test_data_without_labels_need_inception(experiment, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_several_workers_are_refused(experiment, monkeypatch, capsys):
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
     experiment("time", "--rounds", "1", "--methods", "vanilla", scored=False)

@@ -30,6 +30,7 @@ def convolution(run):
     return kernel.reshape(-1, KERNEL[-1]).T.astype(np.float64)
 
 
+@pytest.mark.slow
 def test_singular_values_are_those_of_the_saved_kernels(experiment, tmp_path, capsys):
     methods = ["weight-clipping", "weight-norm", "spectral"]
     options = ["--steps", "4", "--methods", *methods]
@@ -51,6 +52,7 @@ def test_singular_values_are_those_of_the_saved_kernels(experiment, tmp_path, ca
     assert f"{share:.1f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_spectral_norms_are_followed_and_training_is_not_touched(
     experiment, data, tmp_path
 ):

@@ -27,6 +27,7 @@ def trained(fast, gradients, **options):
     return [variable, *optimizer.variables]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

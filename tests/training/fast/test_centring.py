@@ -40,6 +40,7 @@ def steepness(model, x):
     return tf.reduce_sum(tape.gradient(y, x) ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_second_derivatives_are_those_of_finite_differences(norm):
     model, x = network(norm), images()

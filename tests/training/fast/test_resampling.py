@@ -76,6 +76,7 @@ def run(model, inputs, weights):
 WRAPS = {"plain": lambda layer: layer, "spectral": SpectralNormalization}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("wrap", WRAPS)
 @pytest.mark.parametrize("size", [1, 3])
@@ -103,6 +104,7 @@ def test_outputs_and_gradients(build, activation, use_bias, size, wrap, policy):
         np.testing.assert_allclose(a, b, rtol=0, atol=POLICIES[policy] * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [upsampled, averaged])
 def test_the_larger_convolution_is_not_computed(build):
     fast, _ = pair(build, SpectralNormalization, size=3)
@@ -133,6 +135,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("build", [upsampled, averaged])
 def test_what_has_no_faster_form_runs_as_before(build, kind):

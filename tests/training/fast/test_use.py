@@ -21,6 +21,7 @@ def set_policy():
     keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "normalizer", "steps", "rate", "options"),
     [
@@ -80,6 +81,7 @@ def replaced(gan):
     return [one.name for one in everything if methods & set(vars(one))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", [True, False])
 def test_layers_are_others_in_a_step_alone(fast):
     during = []

@@ -109,6 +109,7 @@ def trained(strategy, penalty):
     return gan
 
 
+@pytest.mark.slow
 def test_two_replicas_see_what_one_sees_through_a_gradient_penalty_too():
     one = trained(tf.distribute.get_strategy(), 10.0)
     two = trained(two_replicas(), 10.0)
@@ -117,6 +118,7 @@ def test_two_replicas_see_what_one_sees_through_a_gradient_penalty_too():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_saved_model_keeps_it(tmp_path):
     gan = trained(tf.distribute.get_strategy(), None)
     gan.save(tmp_path / "gan.keras")

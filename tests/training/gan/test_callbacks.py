@@ -51,6 +51,7 @@ def test_every_callback_of_keras_has_a_row():
     assert {name for name in public if f"| `{name}`" not in text} == {"Callback"}
 
 
+@pytest.mark.slow
 def test_learning_rate_scheduler_sets_both_rates():
     gan = made()
     history = fit(gan, K.LearningRateScheduler(lambda epoch, rate: rate / 2), epochs=2)
@@ -60,6 +61,7 @@ def test_learning_rate_scheduler_sets_both_rates():
     np.testing.assert_allclose(history[of_d], [0.2, 0.1])
 
 
+@pytest.mark.slow
 def test_reduce_lr_on_plateau_lowers_both_rates():
     gan = made()
     plateau = K.ReduceLROnPlateau(
@@ -87,6 +89,7 @@ def test_swap_ema_weights_shows_the_averages_between_epochs():
     assert not np.allclose(averaged, plain.generator.weights[0].numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["generator", "discriminator"])
 def test_terminate_on_nan_looks_at_both_losses(loss):
     def diverged(*logits):
@@ -121,6 +124,7 @@ def test_early_stopping_takes_back_the_best_weights():
         np.testing.assert_array_equal(found, best)
 
 
+@pytest.mark.slow
 def test_checkpoints_and_logs(tmp_path):
     gan = made()
     fit(
@@ -152,6 +156,7 @@ def test_checkpoints_and_logs(tmp_path):
     assert list((tmp_path / "board" / "train").iterdir())
 
 
+@pytest.mark.slow
 def test_backup_and_restore_carries_on(tmp_path):
     class Stop(K.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -182,6 +187,7 @@ def test_what_needs_a_loss_on_data_is_refused(name, value):
         fit(made(), **{name: value})
 
 
+@pytest.mark.slow
 def test_predict_and_export_are_those_of_the_generator(tmp_path):
     gan = made()
     latents = np.ones((2, toys.LATENT), "float32")

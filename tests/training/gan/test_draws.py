@@ -25,6 +25,7 @@ def test_seed_step_and_update_each_make_another_draw(draw):
     np.testing.assert_array_equal(draw(draws.At(0, 1, 0), 50, 9), again)
 
 
+@pytest.mark.slow
 def test_xla_draws_the_same():
     def draw(step):
         at = draws.At(2**31 - 1, step, 3)

@@ -31,6 +31,7 @@ def assert_equal_but_for_rounding(found, expected):
         )
 
 
+@pytest.mark.slow
 def test_the_steps_move_all_weights(one):
     keras.utils.set_random_seed(twenty_steps.SEED)
     gan = GAN(*twenty_steps.networks(), latent_dim=twenty_steps.LATENT)
@@ -40,6 +41,7 @@ def test_the_steps_move_all_weights(one):
         assert moved > 1e-3 or start.shape == (1,), name
 
 
+@pytest.mark.slow
 def test_two_devices(one):
     gan = twenty_steps.train(two_replicas())
     assert_equal_but_for_rounding(twenty_steps.numbers(gan), one)
@@ -48,6 +50,7 @@ def test_two_devices(one):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_two_worker_processes(one, tmp_path):
     command = [sys.executable, "-m", "tests.training.gan.twenty_steps", str(tmp_path)]
     assert launch(command, workers=2) == 0
@@ -78,6 +81,7 @@ def collectives(wrap, updates):
     }
 
 
+@pytest.mark.slow
 def test_a_collective_for_each_update_and_none_for_normalization():
     # One update of G and two of D.
     expected = {"CollectiveReduceV2": 3}

@@ -78,6 +78,7 @@ def test_compile_arguments():
         gan(discriminator=norm).compile("sgd", "sgd", gradient_penalty=10.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("images", "message"),
     [
@@ -99,6 +100,7 @@ def test_images(images, message, kind):
     assert made.step == 0
 
 
+@pytest.mark.slow
 def test_images_that_were_scaled_to_0_1_are_pointed_out():
     with pytest.warns(UserWarning, match=r"scaled to \[0, 1\]"):
         gan().fit((GOOD + 1) / 2, batch_size=8, verbose=0)
@@ -118,6 +120,7 @@ def test_data(x, options, message):
         gan().fit(x, verbose=0, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

@@ -31,6 +31,7 @@ def reshaped(form):
     return keras.Model(images, logit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["joint", "separate"])
 def test_a_map_of_equal_logits_trains_as_one_logit_does(call):
     found = {}
@@ -69,6 +70,7 @@ class OfLabels(keras.Model):
         return self.dense(self.flatten(images)) + self.embedding(labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("takes_labels", [True, False])
 def test_a_subclassed_discriminator(takes_labels):
     gan = compiled((toys.generator(3), OfLabels(takes_labels)))
@@ -108,6 +110,7 @@ def least_squares_g(fake):
     return ops.mean((fake - 1) ** 2)
 
 
+@pytest.mark.slow
 def test_a_loss_of_two_functions_is_saved_along(tmp_path):
     networks = toys.generator(), toys.discriminator()
     gan = compiled(networks, loss=(least_squares_d, least_squares_g))
@@ -125,6 +128,7 @@ def test_a_loss_of_each_image_is_no_loss():
         fit(gan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [0, 1])
 def test_micro_batches_have_latents_of_their_own(which):
     drawn = []
@@ -148,6 +152,7 @@ def test_micro_batches_have_latents_of_their_own(which):
     assert len(set(drawn)) == len(drawn) - 1  # the same real images in both
 
 
+@pytest.mark.slow
 def test_float16_gets_loss_scaling_and_gives_float32(tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -170,6 +175,7 @@ def test_float16_gets_loss_scaling_and_gives_float32(tmp_path):
     assert isinstance(gan.generator_optimizer, keras.optimizers.SGD)
 
 
+@pytest.mark.slow
 def test_what_is_frozen_has_no_average():
     latents = keras.Input((toys.LATENT,))
     x = layers.Dense(16, name="frozen")(layers.Dense(5, name="free")(latents))
@@ -186,6 +192,7 @@ def test_what_is_frozen_has_no_average():
         np.testing.assert_array_equal(found, mean)
 
 
+@pytest.mark.slow
 def test_numpy_numbers_are_numbers():
     one = np.int64(1)
     gan = GAN(toys.generator(), toys.discriminator(), np.int32(3), one, seed=one)

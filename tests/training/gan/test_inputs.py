@@ -39,6 +39,7 @@ def test_what_a_pass_leaves_out_comes_in_another():
     assert set(sum(found, [])) == set(range(40))
 
 
+@pytest.mark.slow
 def test_calls_of_fit_go_on_where_the_last_one_stopped():
     whole = steps(6)
     assert [steps(1, step=i)[0] for i in range(6)] == whole
@@ -65,6 +66,7 @@ class Batches(keras.utils.PyDataset):
         return self.images[4 * index : 4 * index + 4]
 
 
+@pytest.mark.slow
 def test_a_py_dataset_is_a_dataset_of_its_batches():
     images = toys.images(16)
     found = [
@@ -86,6 +88,7 @@ def test_weights_of_samples_are_refused():
         fitted(tf.data.Dataset.from_tensor_slices(parts).batch(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eager", [True, False])
 def test_a_later_batch_with_nan_never_reaches_the_weights(eager):
     images = toys.images(16)

@@ -95,6 +95,7 @@ def step_by_hand(g, d, real, steps, loss, step, seed=0, generator_batch=None, di
     return g, d
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", SLOPES)
 @pytest.mark.parametrize("call", ["joint", "separate"])
 def test_steps_are_those_computed_by_hand(loss, call):
@@ -134,6 +135,7 @@ def spectral_networks():
     return keras.Model(latents, x), toys.discriminator(SpectralNormalization)
 
 
+@pytest.mark.slow
 def test_d_sees_all_images_through_the_augmentation():
     seen = []
 
@@ -157,6 +159,7 @@ def brighter(images, at):
     return images + draws.uniform(at, images.shape[0], 1)[:, None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("penalty", "augmentation"), [(None, None), (10.0, None), (10.0, brighter)]
 )
@@ -187,6 +190,7 @@ def test_two_replicas_give_the_weights_of_one(penalty, augmentation):
         np.testing.assert_allclose(losses_of_two[name], values, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"jit_compile": True}, {"steps_per_execution": 2}])
 def test_xla_and_several_steps_an_execution_change_nothing(options):
     real = toys.images(4 * 24)
@@ -202,6 +206,7 @@ def test_xla_and_several_steps_an_execution_change_nothing(options):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_paper_networks_compile_to_static_shapes():
     small = {"image_shape": (28, 28, 1), "width_multiplier": 1 / 64}
     gan = GAN(
@@ -219,6 +224,7 @@ def test_the_paper_networks_compile_to_static_shapes():
     assert sum((a != b).any() for a, b in zip(before, weights(gan), strict=True)) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditioning", ["projection", "auxiliary"])
 def test_labels_reach_both_networks(conditioning):
     networks = (
@@ -272,6 +278,7 @@ def test_regularizers_count_once_and_for_their_own_network():
     np.testing.assert_allclose(gan.discriminator.weights[0], by_hand, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_bfloat16_networks_train_with_float32_losses():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -288,6 +295,7 @@ def test_bfloat16_networks_train_with_float32_losses():
         assert (old != kernel.numpy()).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["array", "batches", "ragged", "elements", "pairs"])
 def test_every_form_of_data_gives_the_same_steps(kind):
     real = toys.images(26)
@@ -313,6 +321,7 @@ def test_every_form_of_data_gives_the_same_steps(kind):
     np.testing.assert_allclose(gan.discriminator.weights[0], d, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_saved_gan_carries_on_as_the_one_it_was(tmp_path):
     optimizers = keras.optimizers.Adam(0.01, 0.5), keras.optimizers.Adam(0.02, 0.0)
     networks = toys.generator(), toys.discriminator(SpectralNormalization)
@@ -338,6 +347,7 @@ def test_a_saved_gan_carries_on_as_the_one_it_was(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_the_average_of_the_generator_is_a_model_of_its_own():
     average = keras.optimizers.SGD(RATE, use_ema=True, ema_momentum=0.75)
     gan = compiled(optimizers=(average, sgd()))

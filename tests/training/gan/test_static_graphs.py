@@ -25,6 +25,7 @@ def made(network, conditioning, updates=2):
     return gan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "conditioning"),
     [(cnn, None), (cnn, "auxiliary"), (resnet, "projection"), (resnet, "concat")],
@@ -51,6 +52,7 @@ def test_shapes_are_static_and_nothing_calls_python(network, conditioning):
     assert dynamic == []
 
 
+@pytest.mark.slow
 def test_a_step_of_the_residual_networks_compiles():
     # The other network is compiled in `test_gan`.
     gan = made(resnet, "projection", updates=1)

@@ -21,12 +21,14 @@ def close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_counts_of_the_paper():
     assert trainable(cnn.generator((32, 32, 3))) == 3_812_355
     assert trainable(cnn.discriminator((32, 32, 3))) == 2_935_873
     assert trainable(cnn.discriminator((48, 48, 3))) == 2_946_113
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 48])
 def test_discriminator_equals_the_formula(size):
     rng = np.random.default_rng(0)
@@ -38,6 +40,7 @@ def test_discriminator_equals_the_formula(size):
     close(model(images), features @ kernel + bias)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "classes"), [(32, None), (48, None), (32, 3)])
 def test_generator_equals_the_formula(size, classes):
     rng = np.random.default_rng(0)
@@ -51,6 +54,7 @@ def test_generator_equals_the_formula(size, classes):
     close(model(latents if labels is None else [latents, labels]), want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [28, 30, 40])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_other_sizes(size, channels):
@@ -63,6 +67,7 @@ def test_other_sizes(size, channels):
     assert discriminator(images).shape == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditioning", [None, "projection", "concat", "auxiliary"])
 def test_every_layer_of_d_is_normalized(conditioning):
     model = cnn.discriminator(

@@ -49,6 +49,7 @@ def test_the_auxiliary_classifier_reads_the_same_features():
         np.testing.assert_allclose(outputs[name].numpy(), want, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditioning", ["projection", "concat"])
 def test_logits_depend_on_the_labels(conditioning):
     model = resnet.discriminator(
@@ -62,6 +63,7 @@ def test_logits_depend_on_the_labels(conditioning):
     np.testing.assert_allclose(again, logits[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_auxiliary_discriminator_takes_no_labels():
     model = resnet.discriminator(
         width_multiplier=1 / 16, num_classes=4, conditioning="auxiliary"
@@ -71,6 +73,7 @@ def test_an_auxiliary_discriminator_takes_no_labels():
     assert shapes == {"logits": (2, 1), "class_logits": (2, 4)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_a_generator_interpolates_between_classes(name):
     generator = NETWORKS[name].generator(width_multiplier=1 / 32, num_classes=4)

@@ -29,6 +29,7 @@ def steepest(model, starts=8, steps=5, labels=None):
     return max(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [cnn, resnet], ids=["cnn", "resnet"])
 def test_the_bounds_hold(network):
     model = network.discriminator(width_multiplier=0.0625)

@@ -30,6 +30,7 @@ DISCRIMINATORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "classes", "count"), GENERATORS)
 def test_generator_counts(size, classes, count):
     model = resnet.generator((size, size, 3), num_classes=classes)
@@ -37,6 +38,7 @@ def test_generator_counts(size, classes, count):
     assert model.output_shape == (None, size, size, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "classes", "conditioning", "count"), DISCRIMINATORS)
 def test_discriminator_counts(size, classes, conditioning, count):
     model = resnet.discriminator(
@@ -46,6 +48,7 @@ def test_discriminator_counts(size, classes, conditioning, count):
     assert model.output_shape == (None, 1)
 
 
+@pytest.mark.slow
 def test_counts_at_128_pixels():
     # Without SN, whose start vectors would take seconds to find at this size.
     shape = (128, 128, 3)
@@ -77,6 +80,7 @@ def test_discriminator_equals_the_formula(size):
     close(model(images), h @ kernel + sum(bias))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "classes"), [(32, None), (32, 3), (48, None)])
 def test_generator_equals_the_formula(size, classes):
     rng = np.random.default_rng(0)
@@ -90,6 +94,7 @@ def test_generator_equals_the_formula(size, classes):
     close(model(latents if labels is None else [latents, labels]), want)
 
 
+@pytest.mark.slow
 def test_128_pixels_run_at_a_small_width():
     shape = (128, 128, 1)
     generator = resnet.generator(shape, width_multiplier=1 / 64, num_classes=3)
@@ -102,6 +107,7 @@ def test_128_pixels_run_at_a_small_width():
     assert discriminator([images, labels]).shape == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditioning", [None, "projection", "concat", "auxiliary"])
 def test_every_layer_of_d_is_normalized_and_none_of_g(conditioning):
     classes = None if conditioning is None else 4
@@ -130,6 +136,7 @@ def test_every_layer_of_d_is_normalized_and_none_of_g(conditioning):
     )
 
 
+@pytest.mark.slow
 def test_initial_kernels_are_uniform_of_the_papers_scale():
     models = [
         resnet.generator(num_classes=3),
@@ -159,6 +166,7 @@ def test_batch_norms_have_the_papers_constants_and_the_last_is_unconditional():
     ] * 6 + ["BatchNormalization"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditioning", [None, "projection", "concat", "auxiliary"])
 def test_saved_and_loaded(conditioning, tmp_path):
     model = resnet.discriminator(
@@ -189,6 +197,7 @@ def test_widths_of_a_scaled_network():
     assert model.get_layer("block4_conv2").output.shape == (None, 8, 8, 64)
 
 
+@pytest.mark.slow
 def test_half_precision_networks_return_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -235,6 +244,7 @@ def test_bad_arguments_are_named(make, bad):
         make(**bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 @pytest.mark.parametrize("classes", [None, 3])
 def test_statistics_of_the_global_batch_on_request(name, classes):
@@ -246,6 +256,7 @@ def test_statistics_of_the_global_batch_on_request(name, classes):
         assert norms and {norm.synchronized for norm in norms} == {synchronized}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", resnet.SIZES)
 def test_every_size_has_networks_that_fit(size):
     assert (size, resnet.SIZES[0], resnet.SIZES[-1]) >= (32, 32, 256)

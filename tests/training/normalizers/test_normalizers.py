@@ -55,6 +55,7 @@ def test_the_papers_comparison_is_complete():
     assert all(one.description for one in NORMALIZERS.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [conv, dense, embedding])
 @pytest.mark.parametrize("name", ["spectral", "weight-norm", "frobenius"])
 def test_wrapped_kernels_have_the_norm_of_one(make, name):

@@ -209,6 +209,7 @@ def names(message, option):
     return f"--{option}" in message or f"`{field}`" in message
 
 
+@pytest.mark.slow
 @tried(110)
 @given(st.data())
 def test_options_of_fit(finished, data):
@@ -265,6 +266,7 @@ OTHERS = {
 POSITIONAL = {"run", "name"}
 
 
+@pytest.mark.slow
 @tried(45)
 @given(st.data())
 def test_options_of_other_commands(finished, data):

@@ -16,6 +16,7 @@ from training.runs.preset import Preset
 TINY = {"image_size": 28, "width_multiplier": 0.02, "latent_dim": 4, "batch_size": 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "policies", "optimizer"),
     [
@@ -55,6 +56,7 @@ def test_fields_for_photos_out_of_range(fields, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_breaks_while_a_run_needs_it_is_named(tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -49,6 +49,7 @@ def lines(path):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_what_the_documentation_says(finished):
     folder = RunFolder(finished)
     assert [step for step, _ in Checkpoints(folder.checkpoints).steps()] == [6, 7]
@@ -85,6 +86,7 @@ def test_tensorboard_has_the_points_of_the_metrics(finished):
     assert [step for step, name, _ in found if name == "samples"] == [3, 6, 7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 4, 5, 7])
 def test_a_crashed_run_ends_as_if_nothing_had_happened(
     step, tmp_path, source, finished, monkeypatch
@@ -108,6 +110,7 @@ def test_a_crashed_run_ends_as_if_nothing_had_happened(
         assert other.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, source, finished, monkeypatch):
     with monkeypatch.context() as patch:
         crash_at(patch, 5)
@@ -122,6 +125,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, source, finished, monkeyp
         np.testing.assert_array_equal(arrays[name], array, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path, source, finished):
     shutil.copytree(finished, tmp_path / "run")
     for checkpoint in (tmp_path / "run" / "checkpoints").iterdir():
@@ -133,6 +137,7 @@ def test_a_run_without_a_whole_checkpoint_is_left_alone(tmp_path, source, finish
     assert snapshot(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
@@ -158,6 +163,7 @@ def test_a_signal_leaves_a_run_that_carries_on(
     assert lines(tmp_path / "run") == lines(finished)
 
 
+@pytest.mark.slow
 def test_a_worker_that_stops_with_another_is_not_done(tmp_path, source, monkeypatch):
     monkeypatch.setattr(
         "training.runs.callbacks.saving.Save._stopping", lambda _, step: step == 3
@@ -166,6 +172,7 @@ def test_a_worker_that_stops_with_another_is_not_done(tmp_path, source, monkeypa
     assert (result.step, result.finished, result.exit_code) == (3, False, 143)
 
 
+@pytest.mark.slow
 def test_two_replicas_carry_on_too(tmp_path, source, monkeypatch):
     # Means of losses are kept as a part in each replica.
     options = dataclasses.replace(OPTIONS, strategy="mirrored", checkpoint_every=3)
@@ -181,6 +188,7 @@ def test_two_replicas_carry_on_too(tmp_path, source, monkeypatch):
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_run_is_carried_on_with_other_devices(
     tmp_path, source, finished, monkeypatch
 ):
@@ -235,6 +243,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, source):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path, source):
     short = dataclasses.replace(PRESET, steps=2)
     fit(tmp_path / "run", source, short)
@@ -261,6 +270,7 @@ def test_a_second_process_is_told_who_holds_the_folder(tmp_path, source):
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, source, monkeypatch):
     numbers = finiteness.numbers
 
@@ -280,6 +290,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, source, monkeypatch):
     assert Checkpoints(tmp_path / "run" / "checkpoints").latest().step == 2
 
 
+@pytest.mark.slow
 def test_data_that_end_early_end_the_run_which_carries_on(
     tmp_path, source, finished, monkeypatch
 ):
@@ -350,6 +361,7 @@ def test_metrics_lose_later_steps_and_broken_lines(tmp_path):
     assert kept == [{"step": 1}, {"step": 2}]
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_has(source, tmp_path):
     said = []
     fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=1), say=said.append)
@@ -361,6 +373,7 @@ def test_a_run_says_what_it_has(source, tmp_path):
     assert "Steps     1 of 2 × 4 images for D and 4 for G, in float32" in text
 
 
+@pytest.mark.slow
 def test_a_folder_alone_says_what_is_trained(tmp_path, source, finished):
     shutil.copytree(finished, tmp_path / "run")
     folder = RunFolder(tmp_path / "run")

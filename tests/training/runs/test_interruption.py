@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 RUN = """
 import sys, time
 from training.runs.interruption import Interruption
@@ -23,6 +25,7 @@ with Interruption() as interruption:
 """
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed(tmp_path):
     file = tmp_path / "checkpoint"
     pid, terminal = pty.fork()

@@ -12,6 +12,7 @@ import shutil
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from training.__main__ import main
@@ -64,6 +65,7 @@ def differing(found, wanted, exactly):
     return names
 
 
+@pytest.mark.slow
 def test_a_run_of_0_1_0_carries_on(tmp_path, capsys):
     before = RunFolder(FIXTURES / "carried-on").metrics()
     folder = RunFolder(tmp_path / "run")

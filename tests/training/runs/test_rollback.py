@@ -35,6 +35,7 @@ def newest(path):
     return Checkpoints(path / "checkpoints").latest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 5])
 def test_the_run_goes_on_from_the_newest_checkpoint(
     step, tmp_path, source, finished, monkeypatch
@@ -52,6 +53,7 @@ def test_the_run_goes_on_from_the_newest_checkpoint(
     assert any((one.arrays[k] != v).any() for k, v in other.arrays.items())
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_after_a_rollback_ends_as_one_that_was_not(
     tmp_path, source, monkeypatch
 ):
@@ -73,6 +75,7 @@ def test_a_run_that_is_killed_after_a_rollback_ends_as_one_that_was_not(
     assert not differences(tmp_path / "whole", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_nan_that_comes_again_and_again_ends_the_run(tmp_path, source, monkeypatch):
     seeds = nan_at(monkeypatch, 3, seeds=99)
     with pytest.raises(finiteness.NonFiniteError, match="3 times in a row"):
@@ -91,6 +94,7 @@ class FakeScore(keras.callbacks.Callback):
             self.best_step = self.model.step
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path, source, monkeypatch):
     monkeypatch.setattr(loop, "_score", lambda *_: FakeScore())
     options = dataclasses.replace(OPTIONS, keep=1, score_every=2)

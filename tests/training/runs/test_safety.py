@@ -45,6 +45,7 @@ def lambda_model(path, target):
     model.save(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["sample", "evaluate"])
 def test_a_generator_with_code_in_it_is_refused(command, tmp_path, finished, capsys):
     run, target = tmp_path / "run", tmp_path / "touched"
@@ -57,6 +58,7 @@ def test_a_generator_with_code_in_it_is_refused(command, tmp_path, finished, cap
     assert not target.exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_a_pickle_in_it_is_passed_over(
     tmp_path, source, monkeypatch, finished
 ):

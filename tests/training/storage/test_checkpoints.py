@@ -77,6 +77,7 @@ def test_a_change_of_any_byte_is_noticed(two, start):
         assert_passed_over(checkpoints)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_any_other_damage_is_noticed(two, data):

@@ -50,6 +50,7 @@ def leave_a_temporary_file(folder):
     (folder.path / ".config-x.tmp.json").write_text("{")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "found"),
     [

@@ -41,6 +41,7 @@ def crash_at_replacement(monkeypatch, number, done):
     return crashed
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cut_off_at_every_file_ends_the_same(
     tmp_path, source, finished, monkeypatch
 ):
@@ -83,6 +84,7 @@ def functions(error):
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", LIMITS)
 def test_a_full_disk_is_named_and_costs_nothing(
     writer, tmp_path, source, finished, monkeypatch
@@ -110,6 +112,7 @@ def test_a_full_disk_is_named_and_costs_nothing(
     assert not differences(finished, folder.path)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_finds_no_space_leaves_the_one_before(
     tmp_path, source, finished, monkeypatch
 ):
@@ -135,6 +138,7 @@ def test_other_errors_pass_through(tmp_path):
         raise PermissionError(13, "Permission denied")
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, source, monkeypatch):
     file = tmp_path / "file"
     file.write_text("")

@@ -23,6 +23,7 @@ def file(tmp_path):
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(10))
 def test_a_damaged_byte_costs_one_point(file, number):
     content, draw = bytearray(file.read_bytes()), random.Random(number)

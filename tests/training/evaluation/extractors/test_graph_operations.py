@@ -160,6 +160,7 @@ class Module(tf.Module):
         return network(images * self.scale, self.attack, self.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_saved_model_may_only_compute(tmp_path, attack):
     module = Module(attack, tmp_path / TARGET)

@@ -27,6 +27,7 @@ def weights_file(tmp_path_factory, request):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_equals_torch_fidelity_from_uint8_images_to_scores(weights_file, reference):
     expected = reference["inception"]
@@ -75,6 +76,7 @@ def test_a_download_cut_short_is_noticed_by_its_name(tmp_path):
         InceptionExtractor(whole)
 
 
+@pytest.mark.slow
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "weights.h5"
     path.write_bytes(b"")
@@ -94,6 +96,7 @@ def test_other_files_are_refused(tmp_path):
         InceptionExtractor(tmp_path / "folder")
 
 
+@pytest.mark.slow
 def test_state_must_fit(reference):
     network = inception_network()
     shapes = reference["inception"]["shapes"]

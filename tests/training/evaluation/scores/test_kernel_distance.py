@@ -33,6 +33,7 @@ def test_is_unbiased_in_the_number_of_images():
     assert abs(score.mean) < 4 * score.standard_deviation / np.sqrt(400)
 
 
+@pytest.mark.slow
 def test_grows_with_noise():
     features = formulas.features(0, 1000, 8)
     noise = np.random.RandomState(7).normal(size=features.shape)

@@ -13,6 +13,7 @@ REAL = formulas.features(1, 700, 24)
 FAKE = formulas.features(2, 600, 24, spread=0.8, shift=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("batch", [1, 64, 600])
 def test_frechet_distance_equals_one_shot(batch, compiled):
@@ -44,6 +45,7 @@ def test_shards_merge_to_one_shot(shards):
     assert float(scores[0].result()) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_two_replicas_with_unequal_batches_equal_one(two_replicas):
     """The last batch of a data set is rarely the same on both replicas."""
     logits = formulas.logits(4, 600, 12)
@@ -79,6 +81,7 @@ def test_two_replicas_with_unequal_batches_equal_one(two_replicas):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [7, 100, 1000])
 def test_inception_score_equals_one_shot_over_splits(batch):
     logits = formulas.logits(4, 1000, 12)
@@ -113,6 +116,7 @@ def test_state_is_small_and_in_float64():
     assert np.isnan(float(metric.result()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metric",
     [FrechetDistance(REAL), InceptionScore(24)],

@@ -46,6 +46,7 @@ def summaries(folder):
     return found
 
 
+@pytest.mark.slow
 def test_pictures_and_scalars_are_written_on_time(tmp_path):
     gan = small_gan()
     events = Events(tmp_path / "logs")
@@ -80,6 +81,7 @@ def numbers(folder):
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.slow
 def test_steps_that_are_done_again_are_in_the_numbers_once(tmp_path):
     gan = small_gan()
     for steps in ([2, 4, 6], [4]):  # as after a crash before the checkpoint of step 6
