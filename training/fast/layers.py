@@ -46,7 +46,7 @@ def _can_be_fused(layer: keras.layers.BatchNormalization) -> bool:
         and layer.epsilon >= _LEAST_EPSILON
         # Statistics over all replicas need a collective in the middle.
         and not layer.synchronized
-        and not layer.renorm
+        and not getattr(layer, "renorm", False)  # unknown to Keras 3.12
     )
 
 
