@@ -10,6 +10,11 @@ import keras
 from keras import ops
 from keras.layers import Layer
 
+from sn_keras.addons_files import (
+    AddonsWeightNormalization,
+    take_over_g,
+    without_copies,
+)
 from sn_keras.copying import Rebuilding, assign_weights, build_like, check_built
 from sn_keras.keras_private import build_shapes, flatten_layers
 from sn_keras.kernels import find_kernels
@@ -17,25 +22,32 @@ from sn_keras.model_wrapping import converge
 from sn_keras.reparameterization import Reparameterization
 from sn_keras.saved_models import load_saved_model
 from sn_keras.spectral_normalization import SpectralNormalization
+from sn_keras.weight_normalization import WeightNormalization
 
+# Addons' `SpectralNormalization` has the weights of Keras'.
 _PEER = keras.layers.SpectralNormalization
+_PEERS = (_PEER, AddonsWeightNormalization)
+_OWN = (SpectralNormalization, WeightNormalization)
 
 
 def migrate(
     source: keras.Model | str | os.PathLike[str], model: keras.Model | None = None
 ) -> keras.Model:
-    """Makes a model of this package's wrappers of one that has Keras'.
+    """Makes a model of this package's wrappers of one that has Keras' or Addons'.
 
-    `keras.layers.SpectralNormalization` of Keras 2 and 3 becomes
-    `SpectralNormalization`, with its weights. `u` is taken over where it belongs to
-    the same matrix, and `v` and `u` are iterated until `σ` has settled.
+    `keras.layers.SpectralNormalization` of Keras 2 and 3 and TensorFlow Addons'
+    `SpectralNormalization` become `SpectralNormalization`, with their weights. `u` is
+    taken over where it belongs to the same matrix, and `v` and `u` are iterated until
+    `σ` has settled. Addons' `WeightNormalization` becomes `WeightNormalization`, with
+    its `g` as `γ` of `gamma=True`.
 
-    What can't be known: those wrappers overwrote the kernel with `W / σ(W)` at every
-    training call, so that the scale of `W` is lost. In inference they run the kernel
-    as it is, of norm 1 after a training call and not quite 1 after an optimizer's
-    step; this package's run it with norm 1. A warning names the layers for which that
-    changes the output by more than 1 %. To go on training, start the optimizer anew:
-    its moments belong to another gradient.
+    What can't be known: the spectral wrappers overwrote the kernel with `W / σ(W)` at
+    every training call, so that the scale of `W` is lost. In inference they run the
+    kernel as it is, of norm 1 after a training call and not quite 1 after an
+    optimizer's step; this package's run it with norm 1. A warning names the layers for
+    which that changes the output by more than 1 %, and those of `WeightNormalization`
+    whose `g` has no place or was never set. To go on training, start the optimizer
+    anew: its moments belong to another gradient.
 
     Args:
         source: a model that was loaded with such wrappers, or a file: a whole model of
@@ -43,7 +55,9 @@ def migrate(
             of weights or of a whole model, or the folder of a SavedModel, which needs
             TensorFlow).
         model: for weights, the model with this package's wrappers in the places of
-            the others, built. It is given the weights.
+            the others, built. It is given the weights. For Addons'
+            `WeightNormalization` of a recurrent layer, which is that of one kernel,
+            wrap it with `kernels=["recurrent_kernel"]`.
 
     Returns:
         `model`, or the new model. The compile state is not copied.
@@ -71,11 +85,7 @@ def migrate(
         peer = _rebuilt(model, _to_peer)
         _load_weights(peer, os.fspath(source))
         ours = model
-        own = [
-            layer
-            for layer in flatten_layers(model)
-            if type(layer) is SpectralNormalization
-        ]
+        own = [layer for layer in flatten_layers(model) if type(layer) in _OWN]
         pairs.extend(zip(_peers_in(peer), own, strict=True))
     else:
         if isinstance(source, (str, os.PathLike)):
@@ -97,45 +107,63 @@ def _load_weights(peer: keras.Model, path: str) -> None:
     try:
         if os.path.isdir(path):
             load_saved_model(peer, path)
-        else:
+        elif path.endswith((".weights.h5", ".keras")):
             peer.load_weights(path)
+        else:
+            with without_copies(path) as file:
+                peer.load_weights(file)
     except ValueError as error:
         raise ValueError(
-            "`source` does not hold weights of `model` with Keras' wrappers in the "
-            f"places of this package's. Received: source={path!r}. {error}"
+            "`source` does not hold weights of `model` with Keras' or TensorFlow "
+            "Addons' wrappers in the places of this package's. Received: "
+            f"source={path!r}. {error}"
         ) from error
 
 
 def _peers_in(model: Layer) -> list[Layer]:
-    found = [layer for layer in flatten_layers(model) if type(layer) is _PEER]
+    found = [layer for layer in flatten_layers(model) if type(layer) in _PEERS]
     if not found:
         raise ValueError(
             f"{model.name!r} has none of the wrappers that can be migrated, Keras' "
-            "`SpectralNormalization`."
+            "`SpectralNormalization` (or, given as `model`, this package's in their "
+            "places)."
         )
     return found
 
 
 def _hand_over(peer: Layer, ours: Layer, pairs: list[tuple[Any, Any]]) -> None:
-    theirs = {id(w) for layer, _ in pairs for w in _state(layer)}
-    made = {id(w) for _, wrapper in pairs for w in wrapper.state_variables}
-    assign_weights(
-        peer,
-        [weight for weight in peer.weights if id(weight) not in theirs],
-        [weight for weight in ours.weights if id(weight) not in made],
-    )
-    changed = []
+    wrapped = {id(w) for pair in pairs for layer in pair for w in layer.weights}
+    assign_weights(peer, _others(peer, wrapped), _others(ours, wrapped))
+    changed, left, never = [], [], []
     for layer, wrapper in pairs:
+        # Apart, as theirs have weights of the layer inside in another order.
+        assign_weights(peer, layer.layer.weights, wrapper.layer.weights)
+        if isinstance(layer, AddonsWeightNormalization):
+            same, known = take_over_g(layer, wrapper)
+            left.extend([] if same else [repr(wrapper.name)])
+            never.extend([] if known else [repr(wrapper.name)])
+            continue
         norm = _take_over_u(layer, wrapper)
         if abs(norm - 1) > 0.01 and not wrapper.gamma:
             changed.append(f"{wrapper.name!r} ({norm:.3g})")
-    if changed:
-        warnings.warn(
-            "These layers' kernels were not of norm 1 when they were saved; the "
-            f"wrappers ran inference with them as they were: {', '.join(changed)}. "
-            "Here they run with norm 1, and the model's outputs differ.",
-            stacklevel=3,
-        )
+    for layers, message in zip((changed, left, never), _MESSAGES, strict=True):
+        if layers:
+            warnings.warn(message.format(", ".join(layers)), stacklevel=3)
+
+
+_MESSAGES = (
+    "These layers' kernels were not of norm 1 when they were saved; the wrappers ran "
+    "inference with them as they were: {}. Here they run with norm 1, and the model's "
+    "outputs differ.",
+    "These layers' `g` has no place without `gamma=True`: {}. The rows of their "
+    "kernels run with norm 1, and the model's outputs differ.",
+    "These layers were saved before their first call, which would have set `g`: {}. "
+    "Here they start as the plain layers; there is no initialization from data.",
+)
+
+
+def _others(model: Layer, wrapped: set[int]) -> list[keras.Variable]:
+    return [weight for weight in model.weights if id(weight) not in wrapped]
 
 
 def _rebuilt(model: Layer, replace: Any) -> Layer:
@@ -174,13 +202,9 @@ def _to_peer(layer: Layer) -> _Maker | None:
         return _Maker(
             layer, lambda inner, config: keras.layers.SpectralNormalization(inner)
         )
+    if type(layer) is WeightNormalization:
+        return _Maker(layer, lambda inner, config: AddonsWeightNormalization(inner))
     return None
-
-
-def _state(layer: Any) -> list[keras.Variable]:
-    """Returns what a peer's wrapper has besides the weights of the layer inside."""
-    inner = {id(weight) for weight in layer.layer.weights}
-    return [weight for weight in layer.weights if id(weight) not in inner]
 
 
 def _take_over_u(layer: Any, wrapper: SpectralNormalization) -> float:

@@ -8,11 +8,13 @@ from typing import Any
 
 import keras
 
+from sn_keras.addons_files import COPY_IN_SAVED_MODEL, AddonsWeightNormalization
+
 # What a Keras 2 layer calls the variables that are here called otherwise.
 _NAMES_IN_CHECKPOINTS = {
     "kernel": ("kernel", "w"),
     "embeddings": ("embeddings", "w"),
-    "vector_u": ("vector_u", "u"),
+    "vector_u": ("vector_u", "u", "sn_u"),
 }
 
 
@@ -35,7 +37,7 @@ def load_saved_model(model: keras.Model, folder: str) -> None:
     values = {}
     for key in reader.get_variable_to_shape_map():
         path, found, _ = key.partition("/.ATTRIBUTES/VARIABLE_VALUE")
-        if found:
+        if found and COPY_IN_SAVED_MODEL not in path:
             values[path] = reader.get_tensor(key)
     _assign(model, "", values)
 
@@ -49,6 +51,8 @@ def _assign(model: Any, prefix: str, values: dict[str, Any]) -> None:
             continue
         for weight in layer.weights:
             names = _NAMES_IN_CHECKPOINTS.get(weight.name, (weight.name,))
+            if isinstance(layer, AddonsWeightNormalization) and weight is layer.v:
+                names = ("v",)
             found = [
                 value
                 for key, value in values.items()

@@ -3,12 +3,13 @@
 import pathlib
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from sn_keras import SpectralNormalization, migrate
+from sn_keras import SpectralNormalization, WeightNormalization, migrate
 from tests.sn_keras.gradients import numpy
 
 FILES = pathlib.Path(__file__).parent / "peer_files"
@@ -98,10 +99,109 @@ def test_layers_whose_matrix_is_another():
         np.testing.assert_array_equal(numpy(layer.layer.kernel), numpy(peer.kernel))
 
 
+def in_place_of_addons(gamma=True):
+    def weight(layer, **options):
+        return WeightNormalization(layer, gamma=gamma, **options)
+
+    recurrent = ["recurrent_kernel"]
+    nested = [weight(layers.Dense(4, "tanh")), weight(layers.Dense(3))]
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 2)),
+            SpectralNormalization(layers.Conv2D(3, 3, padding="same")),
+            weight(layers.Conv2D(4, 2, activation="relu")),
+            weight(layers.Conv2DTranspose(2, 2)),
+            layers.Reshape((16, 2)),
+            weight(layers.SimpleRNN(3), kernels=recurrent),
+            keras.Sequential([keras.Input((3,)), *nested]),
+            SpectralNormalization(layers.Dense(4, "relu")),
+            weight(layers.Dense(2)),
+        ]
+    )
+
+
+addons_files = pytest.mark.parametrize(
+    "name", ["tfa.h5", pytest.param("tfa-saved", marks=on_tensorflow)]
+)
+
+
+@pytest.mark.slow
+@addons_files
+def test_files_of_addons(name):
+    model = in_place_of_addons()
+    assert migrate(FILES / name, model) is model
+    check(model, "tfa")
+
+
+@addons_files
+def test_what_addons_files_hold_is_taken_over(name):
+    model = migrate(FILES / name, in_place_of_addons())
+    with h5py.File(FILES / "tfa.h5") as file:
+        saved = {}
+        file["model_weights"].visititems(
+            lambda path, x: saved.update({path: x[()]} if hasattr(x, "dtype") else {})
+        )
+    g = saved["last/last/g:0"]
+    last = model.layers[-1]
+    np.testing.assert_array_equal(numpy(last.state_variables[0]), g)
+    np.testing.assert_array_equal(numpy(last.layer.kernel), saved["last/last/kernel:0"])
+    state = {w.name: numpy(w) for w in model.layers[0].state_variables}
+    u = saved["conv/conv/sn_u:0"][0]
+    np.testing.assert_allclose(state["u"], u, atol=1e-4)  # the sign too
+
+
+def test_a_multiplier_without_a_place_is_named():
+    model = in_place_of_addons(gamma=False)
+    with pytest.warns(UserWarning, match="`g` has no place .*'weight_norm.*differ"):
+        migrate(FILES / "tfa.h5", model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gamma", [False, True])
+def test_kernels_beyond_those_of_addons_keep_their_outputs(gamma):
+    model = in_place_of_addons(gamma)
+    wrapped = WeightNormalization(layers.SimpleRNN(3), gamma=True)
+    others = [layer for layer in model.layers if "rnn" not in layer.name]
+    model = keras.Sequential(
+        [keras.Input((4, 4, 2)), *others[:4], wrapped, *others[4:]]
+    )
+    if gamma:
+        migrate(FILES / "tfa.h5", model)
+        check(model, "tfa")
+        return
+    with pytest.warns(UserWarning, match="has no place") as caught:
+        migrate(FILES / "tfa.h5", model)
+    assert "rnn" not in str(caught[0].message)
+
+
+def test_a_file_from_before_the_first_call(tmp_path):
+    shutil.copy(FILES / "tfa.h5", tmp_path / "early.h5")
+    with h5py.File(tmp_path / "early.h5", "r+") as file:
+        weights = file["model_weights/last/last"]
+        weights["initialized:0"][()] = False
+        kernel = weights["kernel:0"][()]
+    model = in_place_of_addons()
+    name = model.layers[-1].name
+    with pytest.warns(UserWarning, match=f"before their first call.*'{name}'\\. Here"):
+        migrate(tmp_path / "early.h5", model)
+    normalized = numpy(model.layers[-1].normalized_kernel())
+    np.testing.assert_allclose(normalized, kernel, rtol=1e-6)
+
+
 def test_load_weights_says_what_the_file_is():
     model = ours("keras3")
     with pytest.raises(ValueError, match="keras.layers.SpectralNormalization.*migrate"):
         model.load_weights(FILES / "keras3.weights.h5")
+
+
+def test_load_weights_of_older_files_is_refused():
+    # The message is Keras' own, and guides/migrate.md has it; it asks no layer.
+    for name, model in (
+        ("keras2.h5", ours("keras2")),
+        ("tfa.h5", in_place_of_addons()),
+    ):
+        with pytest.raises(ValueError, match="Weight count mismatch for layer #0"):
+            model.load_weights(FILES / name)
 
 
 @pytest.mark.slow
@@ -111,6 +211,9 @@ def test_what_is_refused(tmp_path):
         migrate(plain)
     with pytest.raises(TypeError, match="`model` must be"):
         migrate(3)
+    embedding = WeightNormalization(layers.Embedding(2, 3))
+    with pytest.raises(ValueError, match="no form for the layer .* class Embedding"):
+        migrate(FILES / "tfa.h5", keras.Sequential([keras.Input((3,)), embedding]))
     dense = SpectralNormalization(layers.Dense(2))
     without = keras.Sequential([keras.Input((3,)), dense])
     with pytest.raises(ValueError, match="`source` does not hold weights of `model`"):
