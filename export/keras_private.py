@@ -53,7 +53,8 @@ def run_through(
         call: takes a layer, and its arguments on the way; returns its outputs.
     """
     graph = model._functional if isinstance(model, keras.Sequential) else model
-    return graph._run_through_graph(inputs, call_fn=call)
+    # Keras 3.12 has no default for the second.
+    return graph._run_through_graph(inputs, lambda operation: operation, call)
 
 
 def copied_operation(operation: Any, name: str) -> Any:

@@ -19,6 +19,11 @@ from export.reading.plain_models import copied
 class Nothing(keras.layers.Layer):
     """Returns its input, whatever else the layer that it stands for was given."""
 
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        # Keras 3.12 would build it, with the shapes of arguments that are None.
+        self.built = True
+
     def call(self, inputs: Any, **others: Any) -> Any:
         """Returns `inputs`."""
         return inputs

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from inspect import signature
 
 import keras
 import numpy as np
@@ -57,6 +58,11 @@ def check_old_outputs(loaded):
     )
 
 
+# It is a file of Keras 3.15, whose initializers have an argument that 3.12's lack.
+@pytest.mark.skipif(
+    "input_axes" not in signature(keras.initializers.GlorotUniform).parameters,
+    reason="older Keras",
+)
 def test_an_older_keras_file():
     loaded = keras.models.load_model(OLD / "version_0_1_0.keras", compile=False)
     check_old_outputs(loaded)

@@ -71,6 +71,10 @@ def test_reduce_lr_on_plateau_lowers_both_rates():
     assert rates(gan) == [0.025, 0.1]
 
 
+@pytest.mark.skipif(
+    keras.__version__.startswith("3.12."),
+    reason="Keras 3.12 looks for one optimizer alone",
+)
 def test_swap_ema_weights_shows_the_averages_between_epochs():
     def optimizers():
         return [keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), None]
