@@ -20,11 +20,16 @@ class _Experiment(Parser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Adds the experiment's options, and parses."""
         if self.module is None:
-            name = self.prog.split()[-1].replace("-", "_")
+            name = self.prog.split()[-1]
             quiet.import_tensorflow()
-            self.module = importlib.import_module(f"training.experiments.{name}")
+            self.module = importlib.import_module(
+                f"training.experiments.{name.replace('-', '_')}"
+            )
             self.module.add_arguments(self)
-            self.set_defaults(run_experiment=self.module.run)
+            program = [sys.executable, "-m", "training", "experiment", name]
+            self.set_defaults(
+                run_experiment=self.module.run, command_line=[*program, *(args or ())]
+            )
         return super().parse_known_args(args, namespace)
 
 
@@ -42,10 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Runs the experiment that was named."""
-    from training.experiments.shared.grid import StoppedError
+    from training.experiments.shared.stopping import StoppedError
 
     try:
         return arguments.run_experiment(arguments)
     except StoppedError as stopped:
-        print(stopped, file=sys.stderr)
+        if stopped.exit_code:
+            print(stopped, file=sys.stderr)
         return stopped.exit_code

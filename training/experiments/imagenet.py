@@ -39,6 +39,7 @@ _SMALL_SCORE_IMAGES = 500
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the experiment's options."""
     options.add_output(parser)
+    options.add_jobs(parser)
     options.add_methods(parser, tuple(_METHODS), tuple(_METHODS))
     parser.add_argument(
         "--every",

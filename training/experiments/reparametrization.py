@@ -38,6 +38,7 @@ _TOGETHER = 100  # images in a call of D
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the experiment's options."""
     options.add_output(parser)
+    options.add_jobs(parser)
     options.add_methods(parser, _METHODS, _METHODS)
     options.add_seeds(parser)
     parser.add_argument(

@@ -46,6 +46,7 @@ _OF_SETTING = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the experiment's options."""
     options.add_output(parser)
+    options.add_jobs(parser)
     options.add_methods(parser, _METHODS)
     parser.add_argument(
         "--settings",

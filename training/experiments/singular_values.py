@@ -34,6 +34,7 @@ _BASE = Preset(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the experiment's options."""
     options.add_output(parser)
+    options.add_jobs(parser)
     options.add_methods(parser, ("weight-clipping", "weight-norm", "spectral"))
     decided = (*methods.DECIDED, "conditioning")
     options.add_preset(parser, _BASE, decided)
@@ -51,7 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     how = options.run_options(arguments)
     rows: list[dict[str, Any]] = []
-    for one in grid.train(output, members, grid.load_sources(members), how):
+    sources, jobs = grid.load_sources(members), options.jobs(arguments)
+    for one in grid.train(output, members, sources, how, jobs=jobs):
         if one.diverged is not None:
             print(f"{one.member.name} diverged and is left out: {one.diverged}")
             continue

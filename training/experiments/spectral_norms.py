@@ -27,6 +27,7 @@ _PREFIX = "spectral_norm/"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the experiment's options."""
     options.add_output(parser)
+    options.add_jobs(parser)
     options.add_methods(parser, ("spectral",))
     parser.add_argument(
         "--every",
@@ -51,8 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     rows: list[dict[str, Any]] = []
     how = options.run_options(arguments)
-    sources = grid.load_sources(members)
-    for one in grid.train(output, members, sources, how, [measured]):
+    sources, jobs = grid.load_sources(members), options.jobs(arguments)
+    for one in grid.train(output, members, sources, how, [measured], jobs):
         for name in curves.names(one.folder, _PREFIX):
             rows.append(
                 {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import keras
 import tensorflow as tf
 
@@ -127,34 +129,63 @@ def cached_classifier(
     stem = f"classifier-{short}-{fingerprint}-seed{seed}-v{RECIPE}"
     path = Path(folder) / f"{stem}.keras"
     card_path = path.with_suffix(".json")
-    if path.exists() and card_path.exists():
-        try:
-            return _load(path, card_path)
-        except Exception as error:
-            warnings.warn(
-                f"The cached classifier {path} can't be used ({error}) and is trained "
-                "again.",
-                UserWarning,
-                stacklevel=2,
-            )
+    found = _found(path, card_path)
+    if found is not None:
+        return found
     prepare_cache(folder)
-    say(
-        f"Training a classifier on {len(train.images)} images of {data}, "
-        f"{train.classes} classes"
-    )
-    model = train_classifier(train, seed, progress=progress, **options)
-    with replacing(path) as temporary:
-        model.save(temporary)
-    ClassifierCard(
-        data=data,
-        fingerprint=fingerprint,
-        seed=seed,
-        n_train=len(train.images),
-        n_test=len(test.images),
-        test_accuracy=accuracy(model, test),
-        sha256=sha256_of_file(path),
-    ).save(card_path)
-    return _load(path, card_path)
+    with _alone(path.with_suffix(".lock"), say):
+        found = _found(path, card_path)
+        if found is not None:
+            return found
+        say(
+            f"Training a classifier on {len(train.images)} images of {data}, "
+            f"{train.classes} classes"
+        )
+        model = train_classifier(train, seed, progress=progress, **options)
+        with replacing(path) as temporary:
+            model.save(temporary)
+        ClassifierCard(
+            data=data,
+            fingerprint=fingerprint,
+            seed=seed,
+            n_train=len(train.images),
+            n_test=len(test.images),
+            test_accuracy=accuracy(model, test),
+            sha256=sha256_of_file(path),
+        ).save(card_path)
+        return _load(path, card_path)
+
+
+@contextlib.contextmanager
+def _alone(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Waits until no other process trains what this one needs."""
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        say("Waiting for another process, which trains the same classifier.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _found(
+    path: Path, card_path: Path
+) -> tuple[ClassifierExtractor, ClassifierCard] | None:
+    if not (path.exists() and card_path.exists()):
+        return None
+    try:
+        return _load(path, card_path)
+    except Exception as error:
+        warnings.warn(
+            f"The cached classifier {path} can't be used ({error}) and is trained "
+            "again.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return None
 
 
 def _load(path: Path, card_path: Path) -> tuple[ClassifierExtractor, ClassifierCard]:

@@ -11,6 +11,7 @@ from typing import Any
 from training import arguments as options
 from training.evaluation import scoring_options as scoring
 from training.experiments.shared.methods import METHODS
+from training.experiments.shared.side_by_side import Jobs
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
 
@@ -41,6 +42,20 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         + ", ".join(f"{name} {value}" for name, value in _SMALL.items())
         + ", which other options change",
     )
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Adds how many runs train at a time."""
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs to train at a time, in processes that share the processors out "
+        "(default: 1)",
+    )
+    # What each of those processes is told.
+    parser.add_argument("--only-run", help=argparse.SUPPRESS)
 
 
 def add_preset(
@@ -137,6 +152,11 @@ def run_options(
     if given.get("inception") is not None:
         given["inception"] = str(given["inception"])
     return dataclasses.replace(defaults or RunOptions(), **given)
+
+
+def jobs(arguments: argparse.Namespace) -> Jobs:
+    """Returns how many runs to train at a time."""
+    return Jobs(arguments.jobs, arguments.command_line, arguments.only_run)
 
 
 def with_small_scores(arguments: argparse.Namespace) -> argparse.Namespace:

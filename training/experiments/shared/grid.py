@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from training.data import DataSource, NoSuchSplitError, load_configured
+from training.evaluation.generators import step_of
+from training.experiments.shared.side_by_side import Jobs, train_side_by_side
+from training.experiments.shared.stopping import StoppedError
 from training.runs import checks, fit
 from training.runs.callbacks.finiteness import NonFiniteError
 from training.runs.callbacks.measurements import Measurement
@@ -21,18 +24,6 @@ from training.storage.folder import RunFolder
 _DIVERGED = "diverged.json"
 # Fields of a preset that say nothing about what is computed up to a step.
 _IGNORED = ("name", "description", "steps")
-
-
-class StoppedError(RuntimeError):
-    """A run was stopped by a signal; the same command carries on.
-
-    Attributes:
-        exit_code: 130 or 143.
-    """
-
-    def __init__(self, message: str, exit_code: int):
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,9 +93,10 @@ def train(
     sources: Sequence[DataSource],
     options: RunOptions,
     measurements: Sequence[Measurement] = (),
+    jobs: Jobs | None = None,
     say: Callable[[str], None] = print,
 ) -> Iterator[Trained]:
-    """Trains the members one after the other, each in `output/runs/NAME`.
+    """Trains the members, each in `output/runs/NAME`.
 
     A member is an ordinary run, and what its folder holds is carried on; a finished
     one is not trained again, nor is one whose loss or weights became infinite or NaN:
@@ -116,13 +108,14 @@ def train(
         sources: the images of each.
         options: how to run all of them.
         measurements: what to write to each run's metrics besides.
+        jobs: how many at a time; None: one after another, in this process.
         say: gets a line of text now and then.
 
     Yields:
         Each member when it has come to its end.
 
     Raises:
-        StoppedError: if a signal came.
+        StoppedError: if a signal came or a run in another process failed.
         ValueError: if a member is out of its range (before anything is written) or its
             folder belongs to something else.
     """
@@ -131,12 +124,19 @@ def train(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"No value may be given twice. Received twice: {twice}")
+    jobs = jobs or Jobs()
+    folders = [RunFolder(output / "runs" / name) for name in names]
+    if jobs.count > 1 and jobs.only is None:
+        grid = zip(folders, presets, strict=True)
+        train_side_by_side([f.path.name for f, p in grid if not _ended(f, p)], jobs)
     told = _once(say)
-    for number, (member, preset, source) in enumerate(
-        zip(members, presets, sources, strict=True), 1
+    for number, (member, folder, preset, source) in enumerate(
+        zip(members, folders, presets, sources, strict=True), 1
     ):
-        say(f"[{number}/{len(members)}] {member.name}")
-        folder = RunFolder(output / "runs" / member.name)
+        if jobs.only is None:
+            say(f"[{number}/{len(members)}] {member.name}")
+        elif jobs.only != member.name:
+            continue
         message = _known_to_diverge(folder, preset)
         if message is None:
             try:
@@ -156,6 +156,8 @@ def train(
                     )
         # A GAN and its graphs are cycles of references, and hundreds of MB.
         gc.collect()
+        if jobs.only is not None:
+            raise StoppedError("done", 0)
         yield Trained(member, folder, source, message)
 
 
@@ -169,6 +171,11 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
             say(text)
 
     return tell
+
+
+def _ended(folder: RunFolder, preset: Preset) -> bool:
+    ended = step_of(folder) >= preset.steps
+    return ended or _known_to_diverge(folder, preset) is not None
 
 
 def _known_to_diverge(folder: RunFolder, preset: Preset) -> str | None:

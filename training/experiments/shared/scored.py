@@ -100,12 +100,13 @@ def train_and_score(
     """
     arguments = options.with_small_scores(arguments)
     scoring.protocol(arguments)
+    jobs = options.jobs(arguments)
     sources = sources or grid.load_sources(members)
     _check_scorable(arguments, [one.preset for one in members], sources)
     rows = []
     evaluation: Evaluation | None = None
     conditions: dict[str, Any] = {}
-    for one in grid.train(output, members, sources, how, measurements, say):
+    for one in grid.train(output, members, sources, how, measurements, jobs, say):
         row = {**one.member.about, "run": f"runs/{one.member.name}", "step": None}
         scores: dict[str, float] = {}
         if one.diverged is None:

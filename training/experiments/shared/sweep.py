@@ -44,6 +44,7 @@ class Sweep:
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Adds the experiment's options."""
         options.add_output(parser)
+        options.add_jobs(parser)
         options.add_methods(parser, self.methods)
         parser.add_argument(
             self.option,

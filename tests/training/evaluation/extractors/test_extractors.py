@@ -1,7 +1,9 @@
 """Keras models and trained classifiers as extractors; caches that check themselves."""
 
 import json
+import threading
 
+import filelock
 import keras
 import numpy as np
 import pytest
@@ -174,6 +176,18 @@ def test_classifier_is_trained_once_for_data_and_seed(tmp_path, monkeypatch):
         extractor(images[:, :8])
 
     path = next(tmp_path.glob("*.keras"))
+    # Another process trains it: this one waits, and finds it.
+    elsewhere = path.rename(path.with_suffix(".elsewhere"))
+    with filelock.FileLock(path.with_suffix(".lock")):
+        waiting = threading.Thread(target=make, args=[labelled()])
+        waiting.start()
+        while len(said) == 1 and waiting.is_alive():
+            waiting.join(0.01)
+        assert "Waiting for another process" in said.pop()
+        elsewhere.rename(path)
+    waiting.join()
+    assert len(said) == 1
+
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.warns(UserWarning, match="checksum is wrong.* trained again"):
         make(labelled())
