@@ -15,7 +15,7 @@ import sys
 import tempfile
 from typing import Any
 
-from benchmarks.shared import environments, gan_step, tables, timing
+from benchmarks.shared import environments, floor, gan_step, tables, timing
 from benchmarks.shared.workers import Worker, WorkerError
 
 # Losses on the same weights may differ by this much, relative to 1.
@@ -122,12 +122,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 left_out[contestant.name] = str(error)
                 about.pop(contestant.name, None)
         _check_losses(about, _TOLERANCE[step.precision])
-        floor = workers[OURS].ask("floor")
+        operations = workers[OURS].ask("operations")
         candidates = {name: _one_step(worker) for name, worker in workers.items()}
+        candidates[floor.PRODUCT] = lambda: workers[OURS].ask("product")
         seconds = timing.interleave(
             candidates, arguments.rounds, warmup=1, progress=tables.progress
         )
-    return _report(step, seconds, about, left_out, floor)
+    return _report(step, seconds, about, left_out, operations)
 
 
 def _start(contestant: Contestant, arguments: argparse.Namespace) -> Worker:
@@ -187,9 +188,10 @@ def _report(
     seconds: dict[str, list[float]],
     about: dict[str, dict[str, Any]],
     left_out: dict[str, str],
-    floor: dict[str, float],
+    operations: int,
 ) -> dict[str, Any]:
-    least = floor["operations"] / floor["rate"]
+    products = seconds.pop(floor.PRODUCT)
+    rate = floor.rate(products)
     ratios = timing.paired_ratios(seconds, OURS)
     rows = []
     for name, times in seconds.items():
@@ -201,7 +203,7 @@ def _report(
                 name,
                 f"{median * 1e3:.0f}",
                 str(ratios[name]),
-                f"{least / median:.2f}",
+                f"{floor.share(times, products, operations):.2f}",
                 f"{(memory['peak'] - memory['imported']) / 2**20:.0f}",
                 f"{memory['peak'] / 2**20:.0f}",
                 f"{sum(other['parameters'].values()):,}",
@@ -215,7 +217,7 @@ def _report(
             "step",
             "ms",
             "time / ours (quartiles)",
-            "share of floor",
+            "share of floor (quartiles)",
             "MiB above import",
             "MiB in all",
             "parameters",
@@ -224,8 +226,8 @@ def _report(
         rows,
     )
     print(
-        f"floor: {floor['operations'] / 1e9:.1f} GFLOP at {floor['rate'] / 1e9:.0f} "
-        f"GFLOP/s (matrix product, same run) = {least * 1e3:.0f} ms"
+        f"floor: {operations / 1e9:.1f} GFLOP at {rate:.0f} GFLOP/s (matrix product, "
+        f"each round) = {operations / rate.median / 1e6:.0f} ms"
     )
     for name, other in about.items():
         parts = ", ".join(f"{k} {v}" for k, v in other["versions"].items())
@@ -236,7 +238,8 @@ def _report(
         "step": dataclasses.asdict(step),
         "seconds": seconds,
         "ratios": {k: dataclasses.asdict(v) for k, v in ratios.items()},
-        "floor": {**floor, "seconds": least},
+        "operations": operations,
+        floor.PRODUCT: products,
         "about": about,
         "left_out": left_out,
     }

@@ -86,13 +86,16 @@ def _session(
         run_step = gan_step.runner(gan_step.gan(of_method), of_method)
         candidates[method] = timing.timed(run_step)
         operations[method] = floor.step_operations(of_method)
-    rate = floor.matmul_rate(floor.compute_dtype(step.precision))
+    product = floor.matrix_product(floor.compute_dtype(step.precision))
+    candidates[floor.PRODUCT] = timing.timed(product)
     seconds = timing.interleave(candidates, rounds, warmup=1, progress=tables.progress)
+    products = seconds.pop(floor.PRODUCT)
+    rate = floor.rate(products)
     ratios = timing.paired_ratios(seconds, methods[0])
     rows = []
     for method, times in seconds.items():
         median = timing.summarize(times).median
-        least = operations[method] / rate
+        least = operations[method] / (rate.median * 1e9)
         rows.append(
             [
                 method,
@@ -100,20 +103,20 @@ def _session(
                 str(ratios[method]),
                 f"{operations[method] / 1e9:.0f}",
                 f"{least:.3f}",
-                f"{least / median:.2f}",
+                str(floor.share(times, products, operations[method])),
                 f"{median / step.batch_size * 1e3:.2f}",
             ]
         )
     tables.show(
         f"{step.network}, {step.precision}, n_dis {step.discriminator_steps}, batch "
-        f"{step.batch_size}; matrix product {rate / 1e9:.0f} GFLOP/s",
+        f"{step.batch_size}; matrix product {rate:.0f} GFLOP/s",
         [
             "method",
             "s per G update",
             f"/ {methods[0]} (quartiles)",
             "GFLOP",
             "floor s",
-            "share of floor",
+            "share of floor (quartiles)",
             "ms per image",
         ],
         rows,
@@ -125,5 +128,5 @@ def _session(
         "step": dataclasses.asdict(step),
         "seconds": seconds,
         "operations": operations,
-        "matmul_rate": rate,
+        floor.PRODUCT: products,
     }

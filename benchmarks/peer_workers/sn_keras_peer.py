@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.peer_workers.protocol import Peer, serve, singular_vectors
-from benchmarks.shared import floor, gan_step, machine
+from benchmarks.shared import floor, gan_step, machine, timing
 from sn_keras import SpectralNormalization
 
 
@@ -25,6 +25,7 @@ class SnKeras(Peer):
         self._step = gan_step.Step(**step)
         self._gan = gan_step.gan(self._step)
         self._run = gan_step.runner(self._gan, self._step)
+        self._product: Callable[[], float] | None = None
         networks = ("generator", "discriminator")
         counts = {
             n: gan_step.trainable_parameters(getattr(self._gan, n)) for n in networks
@@ -34,13 +35,17 @@ class SnKeras(Peer):
     def step(self) -> None:
         self._run()
 
-    def floor(self) -> dict[str, float]:
-        """Returns the step's operations and the rate of a large matrix product."""
-        dtype = floor.compute_dtype(self._step.precision)
-        return {
-            "operations": floor.step_operations(self._step),
-            "rate": floor.matmul_rate(dtype),
-        }
+    def operations(self) -> int:
+        """Returns the step's operations."""
+        return floor.step_operations(self._step)
+
+    def product(self) -> float:
+        """Returns the seconds of a large matrix product."""
+        if self._product is None:
+            dtype = floor.compute_dtype(self._step.precision)
+            self._product = timing.timed(floor.matrix_product(dtype))
+            self._product()
+        return self._product()
 
     def losses(self, path: str) -> dict[str, float]:
         gan = self._gan

@@ -12,16 +12,25 @@ differentiated by what went through it and by the weights. Everything else (bias
 activations, batch norm, power iterations, Adam) is left out: a floor of zero. The
 input gradients of the two first layers, which nobody needs, are counted: 0.4 % of
 the standard CNN's step.
+
+The rate is that of a large matrix product, which runs in each round beside the steps:
+on a machine with other work on it, one that was taken before them says little of what
+they could reach.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.shared.gan_step import Step, networks
+from benchmarks.shared.timing import Summary, summarize
+
+# Among what is timed in turns.
+PRODUCT = "matrix product"
+_SIZE = 2048
 
 
 def forward_operations(model: Any) -> int:
@@ -61,26 +70,43 @@ def step_operations(step: Step) -> int:
     return step.batch_size * (a_g_update + step.discriminator_steps * a_d_update)
 
 
-def matmul_rate(dtype: str, size: int = 2048, repeats: int = 7) -> float:
-    """Returns the floating-point operations a second of a large matrix product.
+def matrix_product(dtype: str, size: int = _SIZE) -> Callable[[], object]:
+    """Returns a function that multiplies two large matrices and waits for it.
 
     Args:
         dtype: `"float32"` or `"bfloat16"`.
-        size: rows and columns of both operands.
-        repeats: how many products; the fastest counts, as a floor wants.
+        size: rows and columns of both.
     """
     import tensorflow as tf
 
     a = tf.cast(tf.random.stateless_normal((size, size), (1, 2)), dtype)
     b = tf.cast(tf.random.stateless_normal((size, size), (3, 4)), dtype)
     product = tf.function(lambda: tf.reduce_max(tf.matmul(a, b)))
-    product()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        product().numpy()
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / min(seconds)
+    return lambda: product().numpy()
+
+
+def rate(seconds: Sequence[float], size: int = _SIZE) -> Summary:
+    """Returns the GFLOP a second of the matrix product that took these seconds.
+
+    Args:
+        seconds: what it took in each round.
+        size: rows and columns of both matrices.
+    """
+    return summarize([2 * size**3 / 1e9 / one for one in seconds])
+
+
+def share(
+    seconds: Sequence[float], product: Sequence[float], operations: int
+) -> Summary:
+    """Returns a step's share of its floor: 1 where it runs at the product's rate.
+
+    Args:
+        seconds: the step's, in each round.
+        product: the matrix product's, in each round.
+        operations: the step's.
+    """
+    part = operations / (2 * _SIZE**3)
+    return summarize([part * p / s for s, p in zip(seconds, product, strict=True)])
 
 
 def compute_dtype(precision: str) -> str:

@@ -32,7 +32,10 @@ class Summary:
     count: int
 
     def __str__(self) -> str:
-        return f"{self.median:.3f} ({self.low:.3f}–{self.high:.3f})"
+        return f"{self:.3f}"
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.median:{spec}} ({self.low:{spec}}–{self.high:{spec}})"
 
 
 def summarize(values: Sequence[float]) -> Summary:

@@ -36,8 +36,13 @@ def test_operations_grow_with_the_updates_of_d_and_the_penalty():
     assert of(method="wgan-gp") > once
 
 
-def test_the_matmul_rate_is_a_rate():
-    assert floor.matmul_rate("float32", size=64, repeats=2) > 0
+def test_rate_and_share_are_those_of_each_round():
+    assert floor.matrix_product("float32", size=4)() > 0
+    size = 2 * 2048**3
+    assert floor.rate([1.0, 2.0, 4.0]).median == pytest.approx(size / 2e9)
+    # The machine is half as fast in the second round, for the step as for the product.
+    found = floor.share([3.0, 6.0], [1.0, 2.0], operations=size)
+    assert found.low == found.high == pytest.approx(1 / 3)
 
 
 def test_the_dtype_of_a_policy():
