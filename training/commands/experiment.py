@@ -7,7 +7,6 @@ import importlib
 import sys
 from typing import Any
 
-from training import quiet
 from training.arguments import Parser
 from training.experiments import EXPERIMENTS
 
@@ -21,7 +20,6 @@ class _Experiment(Parser):
         """Adds the experiment's options, and parses."""
         if self.module is None:
             name = self.prog.split()[-1]
-            quiet.import_tensorflow()
             self.module = importlib.import_module(
                 f"training.experiments.{name.replace('-', '_')}"
             )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from training.experiments.shared import common_options as options
 from training.experiments.shared import grid, results
@@ -65,8 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
         Member(name, known.apply(base, name), {"method": name})
         for name in arguments.methods
     ]
-    sources = grid.load_sources(members)
     how = options.run_options(arguments)
+    sources = grid.load_sources(members)
     finished = list(grid.train(output, members, sources, how))
     folders = {one.member.name: one.folder for one in finished}
 
@@ -120,6 +119,8 @@ def draw(folders: Mapping[str, RunFolder], path: Path) -> None:
 
 def _corner(folder: RunFolder) -> np.ndarray:
     """Returns the upper left samples of the newest grid."""
+    from PIL import Image
+
     newest = max(folder.samples.glob("step-*.png"))
     with Image.open(newest) as picture:
         pixels = np.asarray(picture)

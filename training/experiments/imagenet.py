@@ -5,24 +5,22 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.data import DataSource
-from training.evaluation import intra_ms_ssim
-from training.evaluation.scores.ms_ssim import WINDOW, scales_of
 from training.experiments.shared import common_options as options
 from training.experiments.shared import curves, grid, methods, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
 from training.runs import paper
-from training.runs.callbacks.measurements import Measurement
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
-from training.storage import pictures
 from training.storage.folder import RunFolder
 from training.tables import markdown
+
+if TYPE_CHECKING:
+    from training.data import DataSource
 
 _CONCAT = paper.get("imagenet-concat")
 _METHODS: dict[str, Preset] = {
@@ -77,7 +75,10 @@ def run(arguments: argparse.Namespace) -> None:
     how = RunOptions(score_every=every)
     if arguments.small:
         how = dataclasses.replace(how, score_images=_SMALL_SCORE_IMAGES)
+    how = options.run_options(arguments, how)
     sources = grid.load_sources(members)
+    from training.runs.callbacks.measurements import Measurement
+
     similarity = Similarity(
         sources[0], arguments.similarity_classes, arguments.similarity_images
     )
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         output,
         members,
         arguments,
-        options.run_options(arguments, how),
+        how,
         sources,
         [Measurement(every, similarity)],
     )
@@ -112,6 +113,8 @@ class Similarity:
     """
 
     def __init__(self, source: DataSource, classes: int, count: int):
+        from training.evaluation.scores.ms_ssim import WINDOW, scales_of
+
         if not source.num_classes:
             raise ValueError(
                 "`data` must have labels, for a GAN with classes. "
@@ -135,6 +138,9 @@ class Similarity:
 
     def __call__(self, gan: Any) -> dict[str, float]:
         """Returns `intra_ms_ssim` → the mean over classes, 1 if all are alike."""
+        from training.evaluation import intra_ms_ssim
+        from training.storage import pictures
+
         pixels = pictures.to_uint8(
             gan.generate(len(self._labels), seed=2, labels=self._labels)
         )

@@ -6,20 +6,20 @@ import argparse
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.data import DataSource
 from training.experiments.shared import common_options as options
 from training.experiments.shared import curves, grid, methods, results
 from training.experiments.shared.grid import Member
 from training.experiments.shared.scored import Scored, train_and_score
-from training.gan import wiring
 from training.runs import paper
-from training.runs.callbacks.measurements import Measurement
 from training.storage.folder import RunFolder
 from training.tables import markdown
+
+if TYPE_CHECKING:
+    from training.data import DataSource
 
 # The presets of the paper's rows, without their data's name.
 _METHODS = (
@@ -77,8 +77,11 @@ def run(arguments: argparse.Namespace) -> None:
         for seed in arguments.seeds
     ]
     first = members[0].preset
+    how = options.run_options(arguments)
     # Not the part that is there by default, which may hold the test images.
     sources = grid.load_sources(members, split="train")
+    from training.runs.callbacks.measurements import Measurement
+
     new = grid.load_split(first, "test")
     if new is None:
         print(f"{first.data} has no test images: the critic's loss is of training's.")
@@ -88,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
         output,
         members,
         arguments,
-        options.run_options(arguments),
+        how,
         sources,
         [Measurement(every, CriticLoss(images, arguments.critic_images))],
     )
@@ -142,6 +145,8 @@ class CriticLoss:
 
 
 def _logits(gan: Any, images: np.ndarray, labels: Any) -> np.ndarray:
+    from training.gan import wiring
+
     takes_labels = len(gan.discriminator.inputs) == 2
     found = []
     for start in range(0, len(images), _TOGETHER):

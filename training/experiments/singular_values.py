@@ -5,22 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.data import DataSource
 from training.experiments.shared import common_options as options
 from training.experiments.shared import grid, methods, results
 from training.experiments.shared.grid import Member
-from training.gan.model import GAN
-from training.runs.build import create_gan
-from training.runs.callbacks import saving, spectra
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
-from training.storage.checkpoints import Checkpoints
 from training.storage.folder import RunFolder
 from training.tables import markdown
+
+if TYPE_CHECKING:
+    from training.data import DataSource
+    from training.gan.model import GAN
 
 _BASE = Preset(
     name="singular-values",
@@ -67,6 +66,10 @@ def restored(folder: RunFolder, source: DataSource) -> tuple[GAN, int]:
     As of its best checkpoint if it was scored as it trained (the paper's choice), else
     of its newest one.
     """
+    from training.runs.build import create_gan
+    from training.runs.callbacks import saving
+    from training.storage.checkpoints import Checkpoints
+
     checkpoints = Checkpoints(folder.checkpoints)
     checkpoint = checkpoints.best() or checkpoints.latest()
     if checkpoint is None:
@@ -78,6 +81,8 @@ def restored(folder: RunFolder, source: DataSource) -> tuple[GAN, int]:
 
 
 def _spectra(one: grid.Trained) -> list[dict[str, Any]]:
+    from training.runs.callbacks import spectra
+
     gan, step = restored(one.folder, one.source)
     return [
         {

@@ -9,8 +9,6 @@ from typing import Any
 from training.experiments.shared import common_options as options
 from training.experiments.shared import curves, grid, methods, results
 from training.experiments.shared.grid import Member
-from training.runs.callbacks import spectra
-from training.runs.callbacks.measurements import Measurement
 from training.runs.preset import Preset
 from training.tables import markdown
 
@@ -45,7 +43,6 @@ def run(arguments: argparse.Namespace) -> None:
     base = options.base_preset(arguments, _BASE)
     methods.check(arguments.methods)
     every = max(1, base.steps // 100) if arguments.every is None else arguments.every
-    measured = Measurement(every, norms)
     members = [
         Member(f"{name}-seed{base.seed}", methods.apply(base, name), {"method": name})
         for name in arguments.methods
@@ -53,7 +50,10 @@ def run(arguments: argparse.Namespace) -> None:
     rows: list[dict[str, Any]] = []
     how = options.run_options(arguments)
     sources, jobs = grid.load_sources(members), options.jobs(arguments)
-    for one in grid.train(output, members, sources, how, [measured], jobs):
+    from training.runs.callbacks.measurements import Measurement
+
+    measured = [Measurement(every, norms)]
+    for one in grid.train(output, members, sources, how, measured, jobs):
         for name in curves.names(one.folder, _PREFIX):
             rows.append(
                 {
@@ -69,6 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def norms(gan: Any) -> dict[str, float]:
     """Returns the largest singular value of each kernel that D runs with."""
+    from training.runs.callbacks import spectra
+
     values = spectra.by_layer(gan.discriminator)
     return {f"{_PREFIX}{name}": float(each[0]) for name, each in values.items()}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import load_configured
+from training import quiet
 from training.experiments.shared import common_options as options
 from training.experiments.shared import methods, results
 from training.experiments.shared.timing import seconds_per_update
@@ -44,6 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
     base = options.base_preset(arguments, _BASE)
     methods.check(arguments.methods)
     presets = {m: checks.preset(methods.apply(base, m)) for m in arguments.methods}
+    checks.data(base.data)
+    quiet.import_tensorflow()
+    from training.data import load_configured
+
     source = load_configured(base.as_dict())
     times = seconds_per_update(presets, source, arguments.rounds)
     first = times[arguments.methods[0]]

@@ -12,6 +12,7 @@ from training import arguments as options
 from training.evaluation import scoring_options as scoring
 from training.experiments.shared.methods import METHODS
 from training.experiments.shared.side_by_side import Jobs
+from training.runs import checks
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
 
@@ -148,10 +149,13 @@ def run_options(
             "An experiment scores its runs in the process that trains them, and takes "
             "one worker. Received: the environment variable TF_CONFIG"
         )
+    if "jobs" in arguments:
+        jobs(arguments)  # a number out of its range is told with the other options
     given = options.given(arguments, RunOptions)
     if given.get("inception") is not None:
         given["inception"] = str(given["inception"])
-    return dataclasses.replace(defaults or RunOptions(), **given)
+    found = dataclasses.replace(defaults or RunOptions(), **given)
+    return checks.options(found, found.steps_per_execution)
 
 
 def jobs(arguments: argparse.Namespace) -> Jobs:

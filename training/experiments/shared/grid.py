@@ -7,19 +7,20 @@ import gc
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from training.data import DataSource, NoSuchSplitError, load_configured
-from training.evaluation.generators import step_of
+from training import quiet
 from training.experiments.shared.side_by_side import Jobs, train_side_by_side
 from training.experiments.shared.stopping import StoppedError
 from training.runs import checks, fit
-from training.runs.callbacks.finiteness import NonFiniteError
-from training.runs.callbacks.measurements import Measurement
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
 from training.storage.files import write_json
 from training.storage.folder import RunFolder
+
+if TYPE_CHECKING:
+    from training.data import DataSource
+    from training.runs.callbacks.measurements import Measurement
 
 _DIVERGED = "diverged.json"
 # Fields of a preset that say nothing about what is computed up to a step.
@@ -61,15 +62,21 @@ class Trained:
 def load_sources(
     members: Sequence[Member], split: str | None = None
 ) -> list[DataSource]:
-    """Loads each member's images; members of the same data share them.
+    """Checks the members, and loads their images; those of the same data share them.
 
     Args:
         members: the runs.
         split: which part; data without it, or None: the part to train on.
 
     Raises:
-        ValueError: if images can't be loaded.
+        ValueError: if a member is out of its range, or images can't be loaded.
     """
+    for member in members:
+        checks.preset(member.preset)
+        checks.data(member.preset.data)
+    quiet.import_tensorflow()
+    from training.data import load_configured
+
     loaded: dict[tuple[str, int], DataSource] = {}
     keys = [(one.preset.data, one.preset.image_size) for one in members]
     for key, member in zip(keys, members, strict=True):
@@ -81,6 +88,8 @@ def load_sources(
 
 def load_split(preset: Preset, split: str) -> DataSource | None:
     """Loads a split of a preset's data, None if there is no such split."""
+    from training.data import NoSuchSplitError, load_configured
+
     try:
         return load_configured(preset.as_dict(), split)
     except NoSuchSplitError:
@@ -119,6 +128,8 @@ def train(
         ValueError: if a member is out of its range (before anything is written) or its
             folder belongs to something else.
     """
+    from training.runs.callbacks.finiteness import NonFiniteError
+
     presets = [checks.preset(member.preset) for member in members]
     names = [member.name for member in members]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -174,6 +185,8 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def _ended(folder: RunFolder, preset: Preset) -> bool:
+    from training.evaluation.generators import step_of
+
     ended = step_of(folder) >= preset.steps
     return ended or _known_to_diverge(folder, preset) is not None
 

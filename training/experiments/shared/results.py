@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from training.runs.preset import Preset
 from training.storage.files import replacing, write_json
 from training.tables import markdown
 from training.versions import versions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Row = Mapping[str, Any]
 # What an experiment's JSON file holds.
@@ -61,6 +63,8 @@ def panels(
         note: goes above all panels; lines are separated by the caller.
         columns: panels side by side.
     """
+    from matplotlib.figure import Figure
+
     count = max(count, 1)
     rows = -(-count // columns)
     figure = Figure(

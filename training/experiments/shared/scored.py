@@ -6,22 +6,22 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training import values
-from training.data import DataSource, load_configured
 from training.evaluation import scoring_options as scoring
-from training.evaluation.choice import extractor_of_file
-from training.evaluation.evaluation import Evaluation
-from training.evaluation.generators import step_of
-from training.evaluation.reports import Report, load_reports, save_report
 from training.experiments.shared import common_options as options
 from training.experiments.shared import grid
 from training.experiments.shared.grid import Member
-from training.runs.callbacks.measurements import Measurement
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
 from training.storage.folder import RunFolder
+
+if TYPE_CHECKING:
+    from training.data import DataSource
+    from training.evaluation.evaluation import Evaluation
+    from training.evaluation.reports import Report
+    from training.runs.callbacks.measurements import Measurement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +135,9 @@ def _check_scorable(
     presets: Sequence[Preset],
     sources: Sequence[DataSource],
 ) -> None:
+    from training.data import load_configured
+    from training.evaluation.choice import extractor_of_file
+
     # Before days of training, not after.
     file = arguments.inception
     if file is not None and not file.exists():
@@ -152,6 +155,9 @@ def _check_scorable(
 
 def _report(evaluation: Evaluation, folder: RunFolder) -> Report:
     """Returns the report of a run's last generator, from its folder if it's there."""
+    from training.evaluation.generators import step_of
+    from training.evaluation.reports import load_reports, save_report
+
     for report in load_reports(folder):
         if (
             report.step == step_of(folder)

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from training.data import make_dataset
-from training.runs.build import create_gan
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
 
@@ -34,6 +32,9 @@ def seconds_per_update(
     Raises:
         ValueError: if `rounds` is below 1.
     """
+    from training.data import make_dataset
+    from training.runs.build import create_gan
+
     if rounds < 1:
         raise ValueError(f"`rounds` must be 1 or more. Received: rounds={rounds}")
     steps = {}
