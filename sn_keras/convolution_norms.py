@@ -165,9 +165,8 @@ def _phases(
 
 def _largest(matrices: np.ndarray) -> float:
     """Returns the largest singular value of a stack of matrices, rounded up."""
-    # By the eigenvalues of the smaller Gram matrix: exact to rounding, and at these
-    # sizes no slower than to square it over and over (Gram iteration), whose bound
-    # comes down to the norm from above.
+    # By the eigenvalues of the smaller Gram matrix, exact to rounding: squaring it over
+    # and over (Gram iteration) ends at a bound above the norm.
     rows, columns = matrices.shape[-2:]
     adjoint = np.swapaxes(matrices, -1, -2).conj()
     gram = matrices @ adjoint if rows <= columns else adjoint @ matrices
