@@ -100,6 +100,18 @@ def graph_tensors(model: keras.Model) -> tuple[list[Any], list[Any]]:
     return list(functional.inputs), list(functional.outputs)
 
 
+def in_order_of_inputs(model: keras.Model, given: Any) -> list[Any]:
+    """Returns what such a model was called with, in the order of its graph's inputs.
+
+    A model that was made of a list can be called with a dict, whose order is not that
+    of the list; publicly, a model doesn't tell what it was made of.
+    """
+    functional = model._functional if type(model) is keras.Sequential else model
+    if isinstance(given, dict) and not isinstance(functional._inputs_struct, dict):
+        return [given[x.name] for x in functional.inputs]
+    return keras.tree.flatten(given)
+
+
 def operation_name(operation: Any) -> str | None:
     """Returns the class name of one of Keras' own operations, such as `Add`.
 

@@ -140,7 +140,7 @@ def _padding(layer: Any, convolution: Convolution) -> tuple[int, ...] | None:
 
 
 def _batch_norm(walk: Any, layer: Any, x: Any, shape: Any) -> float:
-    scale = 1 / np.sqrt(to_float64(layer.moving_variance) + layer.epsilon)
+    scale = _over_deviation(layer)
     if layer.scale:
         scale = scale * to_float64(layer.gamma)
     return float(np.abs(scale).max())
@@ -150,9 +150,12 @@ def _conditional(walk: Any, layer: Any, arguments: Sequence[Any], shape: Any) ->
     x, labels = arguments[:2]
     if isinstance(labels, Tensor) and labels.bounds:
         raise walk.unknown(layer, "has labels that are no integers")
-    norm = layer.normalization
-    scale = 1 / np.sqrt(to_float64(norm.moving_variance) + layer.epsilon)
-    return x.scaled(float(np.abs(scale * to_float64(layer.gamma)).max()))
+    scale = _over_deviation(layer.normalization) * to_float64(layer.gamma)
+    return x.scaled(float(np.abs(scale).max()))
+
+
+def _over_deviation(norm: Any) -> np.ndarray:
+    return 1 / np.sqrt(to_float64(norm.moving_variance) + norm.epsilon)
 
 
 def _rescaling(walk: Any, layer: Any, x: Any, shape: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -12,7 +13,14 @@ from keras.layers import Layer
 from sn_keras import slopes, values
 from sn_keras.bounds import Tensor, UnknownBoundError, to_float64
 from sn_keras.effective_kernels import effective_kernels
-from sn_keras.keras_private import build_shapes, calls, graph_tensors, operation_name
+from sn_keras.keras_private import (
+    Call,
+    build_shapes,
+    calls,
+    graph_tensors,
+    in_order_of_inputs,
+    operation_name,
+)
 from sn_keras.kernels import check_supported
 from sn_keras.layer_bounds import LAYERS
 from sn_keras.operation_bounds import OPERATIONS
@@ -73,7 +81,8 @@ def lipschitz_bound(model: Layer, convolutions: str = "kernel") -> float:
     if not isinstance(model, Layer):
         raise TypeError(values.message("model", "a `keras.layers.Layer`", model))
     walk = Walk(convolutions)
-    if isinstance(model, keras.Model) and calls(model) is not None:
+    if isinstance(model, keras.Model):
+        walk.graph(model)
         inputs = [(x.shape, x.dtype) for x in graph_tensors(model)[0]]
     else:
         inputs = _built_for(model)
@@ -134,20 +143,35 @@ class Walk:
             options: its keyword arguments.
             shapes: the shapes of its outputs, None if not known.
         """
-        if isinstance(layer, keras.Model):
-            return self._call_model(layer, args)
-        if isinstance(layer, Reparameterization):
-            return self._call_wrapped(layer, args, options, shapes)
-        if options.get("training") or options.get("mask") is not None:
+        masks = keras.tree.flatten(options.get("mask"))
+        if options.get("training") or any(mask is not None for mask in masks):
             raise self.unknown(layer, "is called with `training` or `mask`")
         if isinstance(layer, Layer) and "call" in vars(layer):
             raise self.unknown(layer, "has had its `call` replaced")
+        if isinstance(layer, keras.Model):
+            return self._call_model(layer, args, options)
+        if isinstance(layer, Reparameterization):
+            return self._call_wrapped(layer, args, options, shapes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            outputs = self._call_layer(layer, args, options, shapes)
+        if not all(np.isfinite(bound) for x in outputs for bound in x.bounds.values()):
+            raise self.unknown(layer, "has weights that make it infinite")
+        return outputs
+
+    def _call_layer(
+        self, layer: Any, args: Any, options: Any, shapes: Any
+    ) -> list[Tensor]:
         name = operation_name(layer)
         rule = LAYERS.get(type(layer)) if name is None else OPERATIONS.get(name)
         slope = (
             slopes.of_layer(layer) if name is None else slopes.of_operation(name, layer)
         )
-        arguments = [*args, *(x for x in options.values() if isinstance(x, Tensor))]
+        given = [
+            value
+            for value in options.values()
+            if any(isinstance(x, Tensor) for x in keras.tree.flatten(value))
+        ]
+        arguments = [*args, *given]
         if slope is not None:
             return [arguments[0].scaled(slope)]
         if rule is None:
@@ -171,7 +195,10 @@ class Walk:
                 f"The layer {layer.name!r} is not built yet. Call it on data or "
                 "`build(input_shape)` first."
             )
-        return to_float64(self.kernels.get(id(variable), variable))
+        value = to_float64(self.kernels.get(id(variable), variable))
+        if not np.isfinite(value).all():
+            raise self.unknown(layer, "has a kernel that is not finite")
+        return value
 
     def activation(self, layer: Layer) -> float:
         """Returns the slope of a layer's `activation`."""
@@ -190,7 +217,8 @@ class Walk:
             f"{of_class}{reason}."
         )
 
-    def _call_model(self, model: keras.Model, args: Any) -> list[Tensor]:
+    def graph(self, model: keras.Model) -> Iterator[Call]:
+        """Returns the calls that a model is made of, or says that it has none."""
         nodes = calls(model)
         if nodes is None:
             raise UnknownBoundError(
@@ -198,9 +226,15 @@ class Walk:
                 f"has a graph to read. Received: model={model.name!r} of class "
                 f"{type(model).__name__}"
             )
+        return nodes
+
+    def _call_model(self, model: keras.Model, args: Any, options: Any) -> list[Tensor]:
+        nodes = self.graph(model)
         inputs, outputs = graph_tensors(model)
-        given = keras.tree.flatten(args)
-        known = {id(x): one for x, one in zip(inputs, given, strict=False)}
+        # One argument, or the tensors one by one as `lipschitz_bound` has them.
+        given = args if len(args) > 1 else [*args, *options.values()][0]
+        given = in_order_of_inputs(model, given)
+        known = {id(x): one for x, one in zip(inputs, given, strict=True)}
 
         def filled(x: Any) -> Any:
             return known.get(id(x), x)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import keras
+import numpy as np
 from keras.layers import Layer
 
 from sn_keras import values
@@ -17,7 +18,12 @@ from sn_keras.copying import (
     is_of_keras,
     without_state,
 )
-from sn_keras.keras_private import build_shapes, replace_sublayer, sublayers
+from sn_keras.keras_private import (
+    build_shapes,
+    flatten_layers,
+    replace_sublayer,
+    sublayers,
+)
 from sn_keras.kernels import NOT_KERNELS, find_kernels
 from sn_keras.reparameterization import Reparameterization
 from sn_keras.spectral_normalization import SpectralNormalization
@@ -58,7 +64,8 @@ def wrap(
         An object of the same class; for a layer, the wrapper.
 
     Raises:
-        TypeError: if `model` is no layer, or `wrapper` or `where` no function.
+        TypeError: if `model` is no layer, `wrapper` or `where` no function, or what
+            they return no wrapper and no bool.
         ValueError: if `model` is not built or not rebuilt by its config, if no layer
             is chosen, or if some that are can't be wrapped (quantised, with LoRA,
             without a known kernel, …): all of them are listed.
@@ -81,12 +88,18 @@ def wrap(
     """
     check_built(model, "wrapped")
     for argument, value in (("wrapper", wrapper), ("where", where or bool)):
-        if not callable(value):
+        # A wrapper that was made already is callable, on tensors.
+        if not callable(value) or isinstance(value, Layer):
             message = values.message(argument, "a function of a layer", value)
             raise TypeError(message)
     chosen = _choose(model, where)
     wrapping = _Wrapping(chosen, wrapper)
-    copy = Rebuilding(model, wrapping.factory).copy()
+    try:
+        copy = Rebuilding(model, wrapping.factory).copy()
+    except TypeError:  # in which Keras puts its own about the config around ours
+        if wrapping.refused is not None:
+            raise wrapping.refused from None
+        raise
     if not isinstance(copy, Reparameterization):
         build_like(model, copy)
     wrapping.build_rest()
@@ -110,13 +123,15 @@ def _choose(model: Layer, where: Callable[[Layer], bool] | None) -> list[Layer]:
             continue
         if isinstance(layer, keras.Model):
             inside.extend(reversed(sublayers(layer)))
-        elif where(layer) if where is not None else _has_own_kernel(layer):
+        elif _is_chosen(layer, where):
             chosen[id(layer)] = layer
         elif not is_of_keras(type(layer)):
             inside.extend(reversed(sublayers(layer)))
     if not chosen:
-        what = "`where` chooses no layer of" if where else "no layer has a kernel in"
-        raise ValueError(f"There is nothing to wrap: {what} `model` {model.name!r}.")
+        what = "`where` chooses no layer"
+        if where is None:
+            what = "no layer has a kernel, other than in a wrapper,"
+        raise ValueError(f"There is nothing to wrap: {what} in `model` {model.name!r}.")
     problems = []
     for layer in chosen.values():
         try:
@@ -130,9 +145,22 @@ def _choose(model: Layer, where: Callable[[Layer], bool] | None) -> list[Layer]:
     return list(chosen.values())
 
 
+def _is_chosen(layer: Layer, where: Callable[[Layer], bool] | None) -> bool:
+    if where is None:
+        return _has_own_kernel(layer)
+    answer = where(layer)
+    if not isinstance(answer, (bool, np.bool_)):
+        raise TypeError(
+            f"`where` must return a bool. Received: {answer!r} for {layer.name!r}"
+        )
+    return bool(answer)
+
+
 def _has_own_kernel(layer: Layer) -> bool:
-    """Whether a weight may be a kernel that is not that of a user's layer inside."""
-    inside = () if is_of_keras(type(layer)) else sublayers(layer)
+    """Whether a weight may be a kernel that no layer inside has, or wrapper there."""
+    inside = sublayers(layer)
+    if is_of_keras(type(layer)):
+        inside = [x for x in flatten_layers(layer) if isinstance(x, Reparameterization)]
     others = {id(weight) for one in inside for weight in one.weights}
     return any(
         len(weight.shape) >= 2
@@ -156,12 +184,14 @@ class _Wrapping:
 
     Attributes:
         made: the new wrappers by the ids of the original layers.
+        refused: what is wrong with what `wrapper` returned, None if nothing.
     """
 
     def __init__(self, chosen: list[Layer], wrapper: Callable[[Layer], Any]):
         self._chosen = {id(layer) for layer in chosen}
         self._wrapper = wrapper
         self.made: dict[int, Reparameterization] = {}
+        self.refused: TypeError | None = None
 
     def factory(self, layer: Layer) -> _Factory | None:
         """Returns what stands for a layer's class, if it or a part is wrapped."""
@@ -180,10 +210,11 @@ class _Wrapping:
             copy.set_weights(layer.get_weights())
             wrapper = self._wrapper(copy)
             if not isinstance(wrapper, Reparameterization):
-                raise TypeError(
+                self.refused = TypeError(
                     "`wrapper` must return a wrapper of `sn_keras`. Received: "
                     f"{wrapper!r} of class {type(wrapper).__name__}"
                 )
+                raise self.refused
             wrapper.name = layer.name
             self.made[id(layer)] = wrapper
         return self.made[id(layer)]

@@ -68,6 +68,8 @@ def of_operation(name: str, operation: Any) -> float | None:
         return max(1.0, abs(float(operation.negative_slope)))
     if name == "Elu":
         return max(1.0, abs(float(operation.alpha)))
+    if not getattr(operation, _POSITIVE.get(name, ""), 1.0) > 0:
+        return None
     return _OPERATIONS.get(name)
 
 
@@ -81,6 +83,9 @@ _OPERATIONS = {
     },
     **dict.fromkeys(("Absolute", "Abs", "Sin", "Cos", "Arctan", "Clip"), 1.0),
 }
+
+# Without a sign these jump, or grow without bound.
+_POSITIVE = {"Celu": "alpha", "Squareplus": "b", "SoftShrink": "threshold"}
 
 _LAYERS: dict[type, Callable[[Any], float | None]] = {
     keras.layers.LeakyReLU: lambda layer: max(1.0, abs(float(layer.negative_slope))),

@@ -385,6 +385,23 @@ class OwnWrapper(SpectralNormalization):
         return 10 * super().call(x)
 
 
+def with_kernel(value):
+    def kernel(shape, dtype):
+        return ops.full(shape, value, dtype)
+
+    return layers.Dense(2, kernel_initializer=kernel)
+
+
+def normalized():
+    return keras.Sequential([keras.Input((4, 3)), layers.BatchNormalization()])
+
+
+def replaced():
+    model = normalized()
+    model.call = lambda x, training=None, mask=None: 100 * x
+    return model
+
+
 REFUSED = {
     "layer norm": (lambda x: layers.LayerNormalization()(x), "LayerNormalization"),
     "attention": (lambda x: layers.MultiHeadAttention(1, 2)(x, x), "HeadAttention"),
@@ -407,6 +424,26 @@ REFUSED = {
         lambda x: layers.BatchNormalization()(x, training=True),
         "BatchNormalization.*training",
     ),
+    "model in training": (
+        lambda x: normalized()(x, training=True),
+        "Sequential.*training",
+    ),
+    "model with another call": (lambda x: replaced()(x), "Sequential.*`call` replaced"),
+    "product by keyword": (
+        lambda x: layers.Multiply()(inputs=[x, x]),
+        "Multiply.*product of two inputs",
+    ),
+    "grows without bound": (lambda x: ops.celu(x, alpha=-0.5), "Celu"),
+    "jumps": (lambda x: ops.soft_shrink(x, threshold=-0.5), "SoftShrink"),
+    "NaN": (lambda x: with_kernel(np.nan)(x), "Dense.*kernel that is not finite"),
+    "infinite": (lambda x: with_kernel(np.inf)(x), "Dense.*kernel that is not finite"),
+    "variance of 0": (
+        lambda x: layers.BatchNormalization(
+            epsilon=0.0, moving_variance_initializer="zeros"
+        )(x),
+        "BatchNormalization.*infinite",
+    ),
+    "divided by 0": (lambda x: x / np.array([1.0, 0.0, 1.0]), "Divide.*infinite"),
     "unknown size": (lambda x: ops.sum(x, axis=0), "unknown size"),
     "rounded": (lambda x: ops.cast(x, "int32"), "rounds"),
     "gathered": (lambda x: layers.Lambda(lambda y: y)(x), "Lambda"),
@@ -430,6 +467,33 @@ def test_what_has_no_known_bound_is_named(name):
 class Subclassed(keras.Model):
     def call(self, x):
         return x
+
+
+class OnAGraph(keras.Model):
+    def call(self, x, training=None, mask=None):
+        return 100 * super().call(x)
+
+
+def test_a_graph_that_is_not_what_runs_is_refused():
+    x = keras.Input((4,))
+    with pytest.raises(ValueError, match="`model` must be .*OnAGraph"):
+        lipschitz_bound(OnAGraph(x, orthogonal()(x)))
+    model = keras.Model(x, orthogonal()(x))
+    model.call = lambda x, training=None, mask=None: 100 * x
+    with pytest.raises(ValueError, match="`call` replaced"):
+        lipschitz_bound(model)
+
+
+def test_a_model_in_a_model_however_it_is_called():
+    late, early = keras.Input((4,), name="z"), keras.Input((4,), name="a")
+    of_list = keras.Model([late, early], 5 * late + early)
+    of_dict = keras.Model({"z": late, "a": early}, 5 * late + early)
+    x, y = keras.Input((4,)), keras.Input((4,))
+    by_name = {"z": 7 * x, "a": y}
+    for inner, given in ((of_list, [7 * x, y]), (of_list, by_name), (of_dict, by_name)):
+        for model in (inner(given), inner(inputs=given)):
+            bound = lipschitz_bound(keras.Model([x, y], model))
+            assert bound == pytest.approx(np.hypot(35, 1))
 
 
 def test_a_model_without_a_graph_is_refused():

@@ -202,19 +202,43 @@ def test_layers_that_cannot_be_wrapped_are_all_listed():
 
 
 def test_nothing_to_wrap():
-    with pytest.raises(ValueError, match="`where` chooses no layer of `model`"):
+    with pytest.raises(ValueError, match="`where` chooses no layer in `model`"):
         wrap(sequential(), where=lambda layer: False)
-    with pytest.raises(ValueError, match="no layer has a kernel in `model`"):
-        wrap(keras.Sequential([keras.Input((8,)), layers.ReLU()]))
+    for model in (keras.Sequential([keras.Input((8,)), layers.ReLU()]), sequential()):
+        if len(model.layers) > 1:
+            model = wrap(model)
+        with pytest.raises(ValueError, match="no layer has a kernel, other than in a"):
+            wrap(model)
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"wrapper": 3}, {"where": "conv"}, {"wrapper": lambda layer: layer}]
+    "arguments",
+    [
+        {"wrapper": 3},
+        {"wrapper": SpectralNormalization(layers.Dense(2))},
+        {"wrapper": lambda layer: layer},
+        {"wrapper": layers.SpectralNormalization},
+        {"wrapper": str},
+        {"where": "conv"},
+        {"where": lambda layer: layer.name},
+        {"where": lambda layer: None},
+    ],
 )
-def test_what_is_no_function(arguments):
+def test_what_is_no_function_or_returns_another_kind(arguments):
     (argument,) = arguments
-    with pytest.raises(TypeError, match=f"`{argument}` must .*Received: "):
+    with pytest.raises(TypeError, match=f"^`{argument}` must .*Received: "):
         wrap(sequential(), **arguments)
+
+
+def test_wrappers_that_a_model_holds():
+    nested = layers.TimeDistributed(SpectralNormalization(layers.Dense(3)))
+    wrapped = wrap(keras.Sequential([keras.Input((2, 4)), nested, layers.Dense(2)]))
+    kinds = [type(layer) for layer in wrapped.layers]
+    assert kinds == [layers.TimeDistributed, SpectralNormalization]
+    peer = layers.SpectralNormalization(layers.Dense(3), name="of_keras")
+    model = keras.Sequential([keras.Input((4,)), peer, layers.Dense(2)])
+    with pytest.raises(ValueError, match="(?s)can't be wrapped.*of_keras.*migrate"):
+        wrap(model)
 
 
 def test_an_unbuilt_model():
