@@ -434,6 +434,8 @@ REFUSED = {
         "Multiply.*product of two inputs",
     ),
     "grows without bound": (lambda x: ops.celu(x, alpha=-0.5), "Celu"),
+    "sparsemax": (lambda x: layers.Dense(2, "sparsemax")(x), "Dense.*'sparsemax'"),
+    "sparsemax of ops": (lambda x: ops.sparsemax(x), "Sparsemax"),
     "jumps": (lambda x: ops.soft_shrink(x, threshold=-0.5), "SoftShrink"),
     "NaN": (lambda x: with_kernel(np.nan)(x), "Dense.*kernel that is not finite"),
     "infinite": (lambda x: with_kernel(np.inf)(x), "Dense.*kernel that is not finite"),
