@@ -35,8 +35,8 @@ _SLOPES = {
     "hard_silu": 1.5,
     # p ↦ diag(p) − p pᵀ has no eigenvalue above 1/2.
     "softmax": 0.5,
-    # Not `sparsemax`: the projection onto the simplex has slope 1, but up to 3.15 Keras'
-    # own sums its cumulated sums, and jumps where an entry becomes 0.
+    # Not `sparsemax`: the projection onto the simplex has slope 1, but Keras' own, up
+    # to 3.15, sums its cumulated sums, and jumps where an entry becomes 0.
 }
 _FUNCTIONS = {
     getattr(keras.activations, name): slope
