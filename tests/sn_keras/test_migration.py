@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from sn_keras import SpectralNormalization, WeightNormalization, migrate
+from sn_keras import (
+    FrobeniusNormalization,
+    SpectralNormalization,
+    WeightNormalization,
+    migrate,
+)
 from tests.sn_keras.gradients import numpy
 
 FILES = pathlib.Path(__file__).parent / "peer_files"
@@ -194,14 +199,37 @@ def test_load_weights_says_what_the_file_is():
         model.load_weights(FILES / "keras3.weights.h5")
 
 
-def test_load_weights_of_older_files_is_refused():
+@pytest.mark.parametrize("skip_mismatch", [False, True])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("keras2.h5", lambda: ours("keras2")), ("tfa.h5", in_place_of_addons)],
+)
+def test_load_weights_of_older_files_is_refused(name, make, skip_mismatch):
     # The message is Keras' own, and guides/migrate.md has it; it asks no layer.
-    for name, model in (
-        ("keras2.h5", ours("keras2")),
-        ("tfa.h5", in_place_of_addons()),
-    ):
-        with pytest.raises(ValueError, match="Weight count mismatch for layer #0"):
-            model.load_weights(FILES / name)
+    model = make()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="Weight count mismatch for layer #0"):
+        model.load_weights(FILES / name, skip_mismatch=skip_mismatch)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("gamma", [False, True])
+@pytest.mark.parametrize(
+    "wrapper", [SpectralNormalization, WeightNormalization, FrobeniusNormalization]
+)
+def test_load_weights_by_name_writes_no_kernel_of_an_older_file(wrapper, gamma):
+    # Of all weights that a wrapper can have, no order is that of an older file.
+    for name in ("keras2.h5", "tfa.h5"):
+        layer = wrapper(layers.Conv2D(3, 3), gamma=gamma, name="conv")
+        model = keras.Sequential([keras.Input((4, 4, 2)), layer])
+        before = model.get_weights()
+        with pytest.raises(ValueError, match="[cC]ount mismatch|Shape mismatch"):
+            model.load_weights(FILES / name, by_name=True)
+        with pytest.warns(UserWarning, match="Skipping loading"):
+            model.load_weights(FILES / name, by_name=True, skip_mismatch=True)
+        for now, then in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(now, then)
 
 
 @pytest.mark.slow

@@ -157,20 +157,36 @@ def test_wrapped_it_saves_and_loads(tmp_path):
     np.testing.assert_array_equal(numpy(loaded(X)), numpy(wrapped(X)))
 
 
+# A few layers each, of every kind: all of them take 20 s.
+APPLICATIONS = {
+    "MobileNetV2": ("block_3_depthwise", "block_16_project", "predictions"),
+    "EfficientNetB0": ("stem_conv", "block2a_dwconv", "block2a_se_reduce", "top_conv"),
+    "ResNet50": ("conv1_conv", "conv2_block1_0_conv", "predictions"),
+}
+
+
 @pytest.mark.slow
-def test_mobile_net():
-    model = keras.applications.MobileNetV2(
-        input_shape=(32, 32, 3), alpha=0.35, weights=None, classes=5
-    )
-    chosen = ("block_3_depthwise", "block_16_project", "predictions")
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_topologies_of_applications(name, tmp_path):
+    chosen = APPLICATIONS[name]
+    build = getattr(keras.applications, name)
+    model = build(input_shape=(32, 32, 3), weights=None, classes=5)
     wrapped = wrap(model, where=lambda layer: layer.name in chosen)
-    for name in chosen:
-        kernel = numpy(model.get_layer(name).kernel)
-        matrix = kernel.reshape(-1, kernel.shape[-1])
-        if "depthwise" in name:
-            matrix = kernel.reshape(9, -1)
-        sigma = float(wrapped.get_layer(name).sigma())
+    for layer in chosen:
+        kernel = numpy(model.get_layer(layer).kernel)
+        rows = 9 if isinstance(model.get_layer(layer), layers.DepthwiseConv2D) else -1
+        matrix = kernel.reshape(rows, -1 if rows == 9 else kernel.shape[-1])
+        sigma = float(wrapped.get_layer(layer).sigma())
         assert sigma == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-4)
+        running = numpy(wrapped.get_layer(layer).normalized_kernel())
+        np.testing.assert_allclose(running, kernel / sigma, rtol=1e-5, atol=1e-7)
+    x = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype("float32")
+    expected = numpy(wrapped(x))
+    np.testing.assert_allclose(numpy(fold(wrapped)(x)), expected, atol=1e-6)
+    wrapped.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    (tmp_path / "model.keras").unlink()  # 94 MB
+    np.testing.assert_array_equal(numpy(loaded(x)), expected)
 
 
 class Unknown(layers.Layer):
