@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from training import keras_private
-from training.fast import form
+from training.fast import form, gradients
 from training.gan import compiling
 from training.gan.step import Step
 
@@ -127,7 +127,7 @@ class KerasModel(keras_private.BuiltModel):
         forms = self._step.forms(self._arguments.fast)
 
         def train_function(iterator: Any) -> Any:
-            with form.placed(forms):
+            with form.placed(forms), gradients.forgotten():
                 return plain(iterator)
 
         self.train_function = train_function

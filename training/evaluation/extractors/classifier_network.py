@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from training import fast, values
 from training.evaluation.scores.score_inputs import check_images, check_labels
 from training.fast.form import placed
+from training.fast.gradients import forgotten
 
 # By the images' channels: colours need a wider network, and more passes, than digits
 # and clothes do.
@@ -171,7 +172,7 @@ def train_classifier(
         optimizer.apply(tape.gradient(loss, model.trainable_variables))
         return loss
 
-    with placed(fast.forms(model, optimizer)):
+    with placed(fast.forms(model, optimizer)), forgotten():
         for index, (images, labels) in enumerate(
             _shuffled(train, batch_size, seed).take(steps), 1
         ):
