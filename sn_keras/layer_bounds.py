@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import layers
 
@@ -147,7 +148,7 @@ def _batch_norm(walk: Any, layer: Any, x: Any, shape: Any) -> float:
 
 
 def _conditional(walk: Any, layer: Any, arguments: Sequence[Any], shape: Any) -> Tensor:
-    x, labels = arguments[:2]
+    x, labels = keras.tree.flatten(list(arguments))
     if isinstance(labels, Tensor) and labels.bounds:
         raise walk.unknown(layer, "has labels that are no integers")
     scale = _over_deviation(layer.normalization) * to_float64(layer.gamma)

@@ -12,6 +12,8 @@ from keras.layers import Layer
 
 from sn_keras import slopes, values
 from sn_keras.bounds import Tensor, UnknownBoundError, to_float64
+from sn_keras.conditional_batch_normalization import ConditionalBatchNormalization
+from sn_keras.copying import check_built
 from sn_keras.effective_kernels import effective_kernels
 from sn_keras.keras_private import (
     Call,
@@ -65,8 +67,8 @@ def lipschitz_bound(model: Layer, convolutions: str = "kernel") -> float:
         A float of 0 or more.
 
     Raises:
-        ValueError: if the model has no graph, or a layer without a known bound; the
-            layer is named. If `convolutions` is unknown.
+        ValueError: if the model is not built, has no graph, or a layer without a known
+            bound; the layer is named. If `convolutions` is unknown.
 
     Example:
     ```python
@@ -78,8 +80,7 @@ def lipschitz_bound(model: Layer, convolutions: str = "kernel") -> float:
     https://arxiv.org/abs/1804.04368 (residual blocks, pooling, batch norm).
     """
     values.name("convolutions", convolutions, ("kernel", "operator"))
-    if not isinstance(model, Layer):
-        raise TypeError(values.message("model", "a `keras.layers.Layer`", model))
+    check_built(model, "bounded")
     walk = Walk(convolutions)
     if isinstance(model, keras.Model):
         walk.graph(model)
@@ -113,8 +114,10 @@ def _built_for(model: Layer) -> list[tuple[Any, str]]:
         return [((), "float32")]
     if all(n is None or isinstance(n, int) for n in shapes[0]):
         shapes = [shapes]
-    kind = "int32" if isinstance(layer, keras.layers.Embedding) else "float32"
-    return [(shape, kind) for shape in shapes[0]]
+    kinds = ["float32"] * len(shapes[0])
+    if isinstance(layer, (keras.layers.Embedding, ConditionalBatchNormalization)):
+        kinds[-1] = "int32"  # the labels
+    return list(zip(shapes[0], kinds, strict=True))
 
 
 def _is_float(dtype: Any) -> bool:
@@ -189,12 +192,7 @@ class Walk:
     def kernel(self, layer: Layer, attribute: str = "kernel") -> np.ndarray:
         """Returns the value, in float64, that a layer has or a wrapper gives it."""
         check_supported(layer)
-        variable = getattr(layer, attribute, None)
-        if variable is None:
-            raise ValueError(
-                f"The layer {layer.name!r} is not built yet. Call it on data or "
-                "`build(input_shape)` first."
-            )
+        variable = getattr(layer, attribute)
         value = to_float64(self.kernels.get(id(variable), variable))
         if not np.isfinite(value).all():
             raise self.unknown(layer, "has a kernel that is not finite")

@@ -20,7 +20,7 @@ from sn_keras import (
     lipschitz_bound,
     spectral_norms,
 )
-from tests.sn_keras.gradients import numpy
+from tests.sn_keras.gradients import float64, numpy
 
 MODELS = int(os.environ.get("SN_KERAS_MODELS", 12))
 STARTS = int(os.environ.get("SN_KERAS_STARTS", 16))
@@ -252,6 +252,7 @@ def test_integers_are_held_fixed():
     norm.gamma.assign(gamma)
     norm.normalization.moving_variance.assign([1.0, 4.0, 1.0])
     assert lipschitz_bound(model) == pytest.approx(3.5)
+    assert lipschitz_bound(norm) == pytest.approx(3.5)
 
 
 def embedded(labels, wrapped=False):
@@ -510,8 +511,11 @@ def test_bad_arguments():
         lipschitz_bound(layers.ReLU(), convolutions="exact")
     with pytest.raises(TypeError, match="`model` must be .*Received"):
         lipschitz_bound(3)
-    with pytest.raises(ValueError, match="not built"):
-        lipschitz_bound(layers.Dense(2))
+    # A product or sum of how many is not known before.
+    unbuilt = (layers.Dense(2), layers.PReLU(), layers.Multiply(), layers.Add())
+    for layer in (*unbuilt, keras.Sequential([layers.Dense(2)])):
+        with pytest.raises(ValueError, match="must be built before"):
+            lipschitz_bound(layer)
 
 
 def test_a_layer_in_a_wrapper_and_without():
@@ -536,15 +540,14 @@ def stretch(model, shape, starts, rng):
     best = np.zeros(starts)
 
     def f(points):
-        values = model(points.reshape(-1, *shape).astype("float32"))
+        values = model(points.reshape(-1, *shape).astype(keras.config.floatx()))
         values = keras.tree.flatten(values)
         values = [numpy(y).reshape(len(points), -1) for y in values]
         return np.concatenate(values, axis=-1).astype("float64")
 
     def rate(x, v):
-        near, far = (x - v / 2).astype("float32"), (x + v / 2).astype("float32")
-        ys = f(np.concatenate([near, far]))
-        moved = np.linalg.norm(far.astype("float64") - near, axis=-1)
+        ys = f(np.concatenate([x - v / 2, x + v / 2]))
+        moved = np.linalg.norm(v, axis=-1)
         return np.linalg.norm(ys[len(x) :] - ys[: len(x)], axis=-1) / moved
 
     for step in range(8):
@@ -619,8 +622,20 @@ def random_model(rng):
     return model, shape
 
 
+@pytest.fixture
+def doubles():
+    policy = keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    with float64():
+        yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy(policy)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(MODELS))
+@pytest.mark.usefixtures("doubles")
 def test_no_pair_of_inputs_exceeds_the_bound(seed, record_property):
     rng = np.random.default_rng(seed)
     model, shape = random_model(rng)
@@ -630,5 +645,7 @@ def test_no_pair_of_inputs_exceeds_the_bound(seed, record_property):
     record_property("stretch", float(truth))
     record_property("kernel", float(by_kernel))
     record_property("operator", float(by_operator))
-    assert truth <= by_operator * (1 + 1e-3)
-    assert truth <= by_kernel * (1 + 1e-3)
+    # Keras' Dense multiplies in float32 on torch.
+    rounding = 1e-3 if keras.backend.backend() == "torch" else 1e-6
+    assert truth <= by_operator * (1 + rounding)
+    assert truth <= by_kernel * (1 + rounding)
