@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -74,7 +76,8 @@ def extractor_of_file(
                 f"is published as {TORCH_WEIGHTS} and, as a frozen graph, in "
                 f"{FROZEN_GRAPH}."
             )
-        return InceptionExtractor(inception)
+        with _named("inception", inception):
+            return InceptionExtractor(inception)
     if name == "classifier":
         return None
     path = Path(name)
@@ -83,7 +86,19 @@ def extractor_of_file(
             "`--extractor` must be auto, inception, classifier or the path of a Keras "
             f"model. Received: {name!r}"
         )
-    return KerasExtractor(keras.saving.load_model(path, compile=False), path.stem)
+    with _named("extractor", path):
+        return KerasExtractor(keras.saving.load_model(path, compile=False), path.stem)
+
+
+@contextlib.contextmanager
+def _named(argument: str, path: Path | str) -> Iterator[None]:
+    """Lets what is wrong with a file name the argument that it was given by."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(
+            f"`{argument}` can't be used. Received: {argument}={str(path)!r}: {error}"
+        ) from error
 
 
 def load_classifier(

@@ -8,6 +8,7 @@ import keras
 
 import sn_keras  # noqa: F401 (registers the layers that files name)
 from training.evaluation.callbacks import best_generator_path, read_best
+from training.storage.checkpoints import Checkpoints
 from training.storage.folder import RunFolder
 
 
@@ -52,5 +53,7 @@ def step_of(folder: RunFolder, weights: str = "last") -> int:
     if weights in ("best", "ema-best"):
         best = read_best(folder.path, "ema_" if weights == "ema-best" else "")
         return 0 if best is None else best.step
-    steps = [int(path.stem[5:]) for path in folder.checkpoints.glob("step-*.npz")]
+    if not folder.checkpoints.is_dir():
+        return 0
+    steps = [step for step, _ in Checkpoints(folder.checkpoints).steps()]
     return max(steps, default=0)

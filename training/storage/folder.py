@@ -190,6 +190,11 @@ class RunFolder:
                 raise ValueError(
                     f"{self.config_file} is damaged: `{part}` is no JSON object."
                 )
+        shape = config.get("data", {}).get("image_shape", [1])
+        if not isinstance(shape, list) or {type(n) for n in shape} != {int}:
+            raise ValueError(
+                f"{self.config_file} is damaged: `image_shape` is no list of integers."
+            )
         return config
 
     def part(self, name: str) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def truncate(folder: Path, step: int) -> None:
         UserWarning: if a file is damaged elsewhere than at its end.
     """
     for path in sorted(folder.glob("events.out.tfevents.*")):
+        if not path.is_file():
+            continue
         records, whole = _records(path)
         kept = [
             record

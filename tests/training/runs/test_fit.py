@@ -402,3 +402,20 @@ def test_a_config_that_says_nothing_is_named(change, message, tmp_path, finished
     )
     with pytest.raises(ValueError, match=f"config.json is {message}"):
         resuming.started_with(folder)
+
+
+@pytest.mark.parametrize("name", ["a.pb", "a.npz", "folder"])
+def test_a_damaged_network_to_score_by_is_found_before_anything_is_made(
+    tmp_path, source, name
+):
+    file = tmp_path / name
+    if name == "folder":
+        file.mkdir()
+        file = file / "saved_model.pb"
+    file.write_bytes(b"\xff\x01 no network")
+    options = dataclasses.replace(
+        OPTIONS, score_every=1, inception=str(tmp_path / name)
+    )
+    with pytest.raises(ValueError, match=f"`inception` can't be used.*{name}"):
+        fit(tmp_path / "run", source, options=options)
+    assert not (tmp_path / "run").exists()

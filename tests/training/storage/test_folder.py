@@ -5,6 +5,7 @@ import json
 import pytest
 
 from training.__main__ import main
+from training.evaluation.generators import step_of
 from training.storage.folder import RunFolder
 
 CONFIG = {
@@ -71,6 +72,24 @@ def test_a_config_that_is_no_config_is_named(part, value, tmp_path, capsys):
         RunFolder(tmp_path).check(CONFIG)
     assert main(["sample", str(tmp_path)]) == 1
     assert "config.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shape", ["28", ["28", 28, 1], [28, None], {}, []])
+def test_a_shape_that_is_none_is_named(shape, tmp_path):
+    config = {**CONFIG, "data": {"image_shape": shape}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="is damaged: `image_shape`"):
+        RunFolder(tmp_path).config()
+
+
+def test_files_of_other_names_are_no_checkpoints(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert step_of(folder) == 0
+    folder.checkpoints.mkdir()
+    for name in ("step-00000003.npz", "step-00000009.npz.bak", "step-x.npz", "notes"):
+        (folder.checkpoints / name).touch()
+    (folder.checkpoints / "step-last.npz").mkdir()
+    assert step_of(folder) == 3
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "generator.keras"])

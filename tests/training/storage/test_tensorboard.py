@@ -42,3 +42,10 @@ def test_what_a_killed_process_left_is_no_damage(file):
     tensorboard.truncate(file.parent, 30)
     assert steps(file) == list(range(30))
     assert whole.startswith(file.read_bytes())
+
+
+def test_a_folder_of_a_files_name_is_passed_over(file):
+    (file.parent / "events.out.tfevents.9.folder").mkdir()
+    before = file.read_bytes()
+    tensorboard.truncate(file.parent, 10**6)
+    assert file.read_bytes() == before
