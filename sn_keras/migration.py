@@ -144,16 +144,16 @@ def _hand_over(peer: Layer, ours: Layer, pairs: list[tuple[Any, Any]]) -> None:
             never.extend([] if known else [repr(wrapper.name)])
             continue
         norm = _take_over_u(layer, wrapper)
-        if abs(norm - 1) > 0.01 and not wrapper.gamma:
-            changed.append(f"{wrapper.name!r} ({norm:.3g})")
+        if abs(wrapper.scale(norm) - 1) > 0.01 and not wrapper.gamma:
+            changed.append(f"{wrapper.name!r} ({float(norm):.3g})")
     for layers, message in zip((changed, left, never), _MESSAGES, strict=True):
         if layers:
             warnings.warn(message.format(", ".join(layers)), stacklevel=3)
 
 
 _MESSAGES = (
-    "These layers' kernels were not of norm 1 when they were saved; the wrappers ran "
-    "inference with them as they were: {}. Here they run with norm 1, and the model's "
+    "These layers' kernels were not of the norm that they run with here when they were "
+    "saved: {}. The wrappers ran inference with them as they were, and the model's "
     "outputs differ.",
     "These layers' `g` has no place without `gamma=True`: {}. The rows of their "
     "kernels run with norm 1, and the model's outputs differ.",
@@ -207,7 +207,7 @@ def _to_peer(layer: Layer) -> _Maker | None:
     return None
 
 
-def _take_over_u(layer: Any, wrapper: SpectralNormalization) -> float:
+def _take_over_u(layer: Any, wrapper: SpectralNormalization) -> Any:
     """Gives `u` to a wrapper and returns the norm of the kernel."""
     kernels = find_kernels(wrapper.layer)
     state = {weight.name: weight for weight in wrapper.state_variables}
@@ -218,7 +218,5 @@ def _take_over_u(layer: Any, wrapper: SpectralNormalization) -> float:
     if same and kernels[0].output_axes == last:
         u.assign(ops.reshape(layer.vector_u, u.shape))
     converge(wrapper)
-    norm = float(wrapper.sigma())
-    if "gamma" in state:
-        state["gamma"].assign(norm)
-    return norm
+    wrapper.restart_gamma()
+    return wrapper.sigma()

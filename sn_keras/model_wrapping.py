@@ -25,6 +25,7 @@ from sn_keras.keras_private import (
     sublayers,
 )
 from sn_keras.kernels import NOT_KERNELS, find_kernels
+from sn_keras.norm_division import NormDivision
 from sn_keras.reparameterization import Reparameterization
 from sn_keras.spectral_normalization import SpectralNormalization
 
@@ -111,6 +112,8 @@ def wrap(
     assign_weights(model, model.weights, without_state(copy, made))
     for one in made:
         converge(one)
+        if isinstance(one, NormDivision):
+            one.restart_gamma()  # it was built of a norm that had not settled
     return copy
 
 
@@ -216,6 +219,8 @@ class _Wrapping:
                 )
                 raise self.refused
             wrapper.name = layer.name
+            if not layer.trainable:
+                wrapper.trainable = False
             self.made[id(layer)] = wrapper
         return self.made[id(layer)]
 

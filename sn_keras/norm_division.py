@@ -70,6 +70,12 @@ class NormDivision(Reparameterization):
         )
         self._gammas.append(gamma)
 
+    def restart_gamma(self) -> None:
+        """Sets `γ` to what it starts as, of the norm as it is now."""
+        for index, kernel, value in self._values() if self.gamma else ():
+            norm = self.kernel_norm(index, kernel, value, training=False)
+            self._gammas[index].assign(self.initial_gamma(norm))
+
     def transform(self, index: int, kernel: Kernel, value: Any, training: bool) -> Any:
         norm = self.kernel_norm(index, kernel, value, training)
         scale = self.scale(norm)

@@ -131,6 +131,30 @@ def test_with_gamma_it_is_the_model(make):
     np.testing.assert_allclose(numpy(wrapped(x)), numpy(model(x)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"norm_multiplier": 2.0, "only_above": True}])
+def test_with_gamma_and_the_operators_norm_it_is_the_model(options):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(2, 7, 7, 2)).astype("float32")
+    convolutions = [layers.Conv2D(4, 3, padding="same"), layers.Conv2D(3, 2, strides=2)]
+    model = keras.Sequential([keras.Input((7, 7, 2)), *convolutions])
+    wrapped = wrap(
+        model,
+        lambda layer: SpectralNormalization(
+            layer, gamma=True, norm="operator", **options
+        ),
+    )
+    np.testing.assert_allclose(numpy(wrapped(x)), numpy(model(x)), rtol=1e-5, atol=1e-6)
+
+
+def test_frozen_layers_stay_frozen():
+    model = sequential()
+    model.get_layer("a").trainable = False
+    wrapped = wrap(model, lambda layer: SpectralNormalization(layer, gamma=True))
+    frozen, other = wrapped.get_layer("a"), wrapped.get_layer("b")
+    assert not frozen.trainable_weights
+    assert len(other.trainable_weights) == 3
+
+
 def test_where_chooses():
     model = sequential()
     wrapped = wrap(model, WeightNormalization, lambda layer: layer.name == "b")
