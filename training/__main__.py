@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from training.arguments import Parser
+from training.terminal import say_error
 from training.versions import own_version
 
 # One line a command: its name, and what it does. Its module in `training.commands`
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = _told(error)
         if told is None:
             raise
-        print(f"error: {parsed.parser.as_typed(told)}", file=sys.stderr)
+        say_error(parsed.parser.as_typed(told))
         return 1
 
 

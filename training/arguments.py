@@ -12,6 +12,8 @@ import typing
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
+from training.terminal import say_error
+
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Says what each option's default is, unless it is nothing or a flag.
@@ -40,10 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with status 2."""
-        print(
-            f"error: {message}{self._meant(message)} (`{self.prog} --help` says more)",
-            file=sys.stderr,
-        )
+        say_error(f"{message}{self._meant(message)} (`{self.prog} --help` says more)")
         sys.exit(2)
 
     def options(self) -> list[str]:

@@ -9,6 +9,16 @@ from collections.abc import Callable
 from typing import TextIO
 
 
+def say_error(text: str) -> None:
+    """Writes `error: text` to standard error.
+
+    What a terminal would obey or break the line at, as names and options may hold it,
+    is shown as Python writes it.
+    """
+    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    print(f"error: {shown}", file=sys.stderr)
+
+
 class ProgressLine:
     """One line that is written over on a terminal, one line each elsewhere.
 

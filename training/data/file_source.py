@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import dataclasses
+import math
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,6 +24,9 @@ from training.data.examination import (
 )
 from training.data.listing import Listing
 from training.data.sources import ArraySource, IndexedSource
+
+# Without a call for so long, TensorFlow's threads have all that they have room for.
+_QUIET_SECONDS = 0.2
 
 
 class FileSource(IndexedSource):
@@ -79,6 +86,10 @@ class FileSource(IndexedSource):
         Raises:
             ValueError: if a file is broken, or no longer there.
         """
+        with _reads.one():
+            return self._read(indices)
+
+    def _read(self, indices: np.ndarray) -> np.ndarray:
         images: np.ndarray = np.empty((len(indices), *self.image_shape), np.uint8)
 
         def place(at: int) -> None:
@@ -95,6 +106,47 @@ class FileSource(IndexedSource):
         except (OSError, BrokenImageError) as error:
             self.failure = broken_files([f"{path} ({error})"])
             raise self.failure from error
+
+
+class _Reads:
+    """The calls from TensorFlow's threads, which must end before the interpreter does.
+
+    One that came later would wait for the interpreter's lock for ever, and the
+    interpreter for it, as it takes an iterator apart that somebody still holds.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._last = -math.inf
+        self._closed = False
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """A call, refused when the interpreter is about to end."""
+        with self._lock:
+            self._under_way += 1
+        try:
+            if self._closed:
+                raise RuntimeError("The program ends.")
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._last = time.monotonic()
+
+    def end(self) -> None:
+        """Refuses further calls, and returns when none comes any more.
+
+        An iterator asks for no more than it has room for.
+        """
+        self._closed = True
+        while self._under_way or time.monotonic() - self._last < _QUIET_SECONDS:
+            time.sleep(_QUIET_SECONDS / 10)
+
+
+_reads = _Reads()
+atexit.register(_reads.end)
 
 
 def read_all(

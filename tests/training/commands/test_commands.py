@@ -143,6 +143,14 @@ json.dump(ended, sys.stdout)
     assert not (tmp_path / "run").exists()
 
 
+def test_what_a_terminal_would_obey_is_shown(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "--run", "r", "--no-such=\x1b[2J\x1e\u2028"])
+    assert "--no-such=\\x1b[2J\\x1e\\u2028" in capsys.readouterr().err
+    assert main(["sample", "no\rrun"]) == 1
+    assert "Received: no\\rrun, " in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_tensorflow_is_imported_without_its_noise():
     code = "from training import quiet; quiet.import_tensorflow()"

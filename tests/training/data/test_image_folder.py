@@ -1,6 +1,8 @@
 import io
 import os
 import shutil
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -424,3 +426,25 @@ def test_any_bytes_are_an_image_or_broken(noise, kind, at):
     else:
         assert pixels.shape == (8, 8, 3)
         assert pixels.dtype == np.uint8
+
+
+# Three batches are taken of many, and the iterator is still held at the end.
+HELD = """
+import sys
+from training.data import load, make_dataset
+held = iter(make_dataset(load(sys.argv[1], streaming=True), batch_size=64, seed=0))
+for _ in range(3):
+    next(held)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_ends_that_holds_an_iterator(tmp_path):
+    random = np.random.default_rng(0)
+    for number in range(2000):
+        pixels = random.integers(0, 256, (64, 64, 3), np.uint8)
+        save(tmp_path / f"{number}.jpg", pixels)
+    # Without care one in two hangs.
+    for _ in range(4):
+        command = [sys.executable, "-c", HELD, str(tmp_path)]
+        subprocess.run(command, check=True, timeout=60, capture_output=True)
