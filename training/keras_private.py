@@ -1,7 +1,7 @@
-"""Names of Keras that aren't public, each behind one function (Keras 3.15.1).
+"""Names of Keras and TensorFlow that aren't public, each behind one function.
 
-No other file of `training` uses such a name. Beside each stands what it is for and why
-nothing public does it.
+Keras 3.15.1, TensorFlow 2.21.0. No other file of `training` uses such a name. Beside
+each stands what it is for and why nothing public does it.
 """
 
 from __future__ import annotations
@@ -73,3 +73,13 @@ class BuiltModel(keras.Model):
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None):
         pass
+
+
+def registered_gradients() -> dict[str, Any]:
+    """Returns TensorFlow's registry of gradients itself, by name.
+
+    Nothing public takes an entry out, and each holds the graph that it is of.
+    """
+    from tensorflow.python.framework import ops
+
+    return ops.gradient_registry._registry

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
-# Not public, but nothing public takes an entry out.
-from tensorflow.python.framework import ops
+from training import keras_private
 
-_entries: dict[str, Any] = ops.gradient_registry._registry
+_entries = keras_private.registered_gradients()
 
 
 @contextlib.contextmanager
