@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from training.evaluation.callbacks import Score
-from training.evaluation.choice import choose_extractor
+from training.evaluation.choice import load_classifier
+from training.evaluation.extractors import FeatureExtractor
 from training.evaluation.protocol import PROTOCOLS
 from training.evaluation.real_images import real_features, scored_source
 from training.evaluation.scores.statistics import gaussian_statistics
@@ -20,7 +21,7 @@ def score_callback(
     every: int,
     last_step: int,
     count: int = 5000,
-    inception: Path | str | None = None,
+    extractor: FeatureExtractor | None = None,
     cache: Path | None = None,
     writes: bool = True,
 ) -> Score:
@@ -34,16 +35,14 @@ def score_callback(
         every: steps between two scores.
         last_step: a step that is scored in any case.
         count: generated images; the real ones are the paper's 10,000 of the test split.
-        inception: file of the 2015 Inception network; `None`: the run is scored by a
-            classifier trained on its data.
+        extractor: what the run is scored by; `None`: a classifier trained on its data.
         cache: folder of classifiers and features; `None` for the default.
         writes: whether this process writes files; `False` for workers but the chief.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the data has no labels and there is no file.
+        ValueError: if the data has no labels and there is no extractor.
     """
-    extractor = choose_extractor(folder, "auto", inception, cache)
+    extractor = extractor or load_classifier(folder, cache)
     protocol = PROTOCOLS["paper"]
     real = real_features(
         extractor,

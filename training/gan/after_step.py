@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ import numpy as np
 from training import values
 
 
-class AfterStep(keras.callbacks.Callback):
+class AfterStep(keras.callbacks.Callback, abc.ABC):
     """Calls `after(step, due, logs)` after a step; `every` and the last are `due`.
 
     Under `steps_per_execution` several steps pass between two calls: due is whoever
@@ -52,9 +53,9 @@ class AfterStep(keras.callbacks.Callback):
             self._done = True
             self.after(self._seen, True, logs)
 
+    @abc.abstractmethod
     def after(self, step: int, due: bool, logs: Any) -> None:
         """Does what is to be done after a step."""
-        raise NotImplementedError
 
 
 def numbers(logs: Any) -> dict[str, float]:

@@ -83,7 +83,6 @@ def fit(
 
 def _carry_out(run: Run) -> RunResult:
     from training.devices import strategies
-    from training.evaluation.choice import extractor_of_file
     from training.runs import loop
     from training.runs.build import create_gan
     from training.storage.files import full_disk_explained
@@ -108,9 +107,9 @@ def _carry_out(run: Run) -> RunResult:
         generator_batch_size=run.preset.generator_batch_size,
     )
     checks.images(run.preset, run.options, run.source)
-    # Before anything is written: they find what is wrong with the file, the preset.
-    if run.chief and run.options.score_every and run.options.inception:
-        extractor_of_file("inception", run.options.inception)
+    # Before anything is written: it finds what is wrong with the file to score by, and
+    # with the preset.
+    run.network  # noqa: B018
     with run.strategy.scope():
         gan = create_gan(run.preset, run.source, run.options)
     with contextlib.ExitStack() as stack:

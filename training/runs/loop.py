@@ -196,5 +196,5 @@ def _score(run: Run, events: tensorboard.Events) -> Any:
         run.options.score_every or 1,
         run.preset.steps,
         run.options.score_images,
-        run.options.inception,
+        run.network,
     )

@@ -58,6 +58,19 @@ class Run:
         """The folder's checkpoints; their folder is made when they are asked for."""
         return Checkpoints(self.folder.checkpoints, self.options.keep, self.folder.id())
 
+    @functools.cached_property
+    def network(self) -> Any:
+        """The network of `inception` that the run is scored by, None if by another.
+
+        Raises:
+            ValueError: if the file is no such network.
+        """
+        if not (self.options.score_every and self.options.inception):
+            return None
+        from training.evaluation.choice import extractor_of_file
+
+        return extractor_of_file("inception", self.options.inception)
+
     def tell(self, text: str | None) -> None:
         """Says a line, in the chief alone."""
         if self.chief and text is not None:

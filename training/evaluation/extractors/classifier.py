@@ -133,8 +133,8 @@ def cached_classifier(
     if found is not None:
         return found
     prepare_cache(folder)
-    with _alone(path.with_suffix(".lock"), say):
-        found = _found(path, card_path)
+    with _alone(path.with_suffix(".lock"), say) as waited:
+        found = _found(path, card_path) if waited else None
         if found is not None:
             return found
         say(
@@ -157,16 +157,21 @@ def cached_classifier(
 
 
 @contextlib.contextmanager
-def _alone(path: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Waits until no other process trains what this one needs."""
-    lock = filelock.FileLock(path)
+def _alone(path: Path, say: Callable[[str], None]) -> Iterator[bool]:
+    """Waits until no other process trains what this one needs.
+
+    Yields:
+        Whether one did.
+    """
+    lock, waited = filelock.FileLock(path), False
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         say("Waiting for another process, which trains the same classifier.")
         lock.acquire()
+        waited = True
     try:
-        yield
+        yield waited
     finally:
         lock.release()
 

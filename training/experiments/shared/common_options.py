@@ -155,6 +155,7 @@ def run_options(
     if given.get("inception") is not None:
         given["inception"] = str(given["inception"])
     found = dataclasses.replace(defaults or RunOptions(), **given)
+    # Whether an execution's steps divide a run's is asked when its preset is known.
     return checks.options(found, found.steps_per_execution)
 
 

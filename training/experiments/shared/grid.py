@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training import quiet
+from training import quiet, values
 from training.experiments.shared.side_by_side import Jobs, train_side_by_side
 from training.experiments.shared.stopping import StoppedError
 from training.runs import checks, fit
@@ -136,6 +136,8 @@ def train(
     if twice:
         raise ValueError(f"No value may be given twice. Received twice: {twice}")
     jobs = jobs or Jobs()
+    if jobs.only is not None:
+        values.name("only_run", jobs.only, names)
     folders = [RunFolder(output / "runs" / name) for name in names]
     if jobs.count > 1 and jobs.only is None:
         grid = zip(folders, presets, strict=True)
