@@ -11,7 +11,7 @@ from training import quiet
 from training.experiments.shared import common_options as options
 from training.experiments.shared import methods, results
 from training.experiments.shared.timing import seconds_per_update
-from training.runs import checks
+from training.runs import checks, fit
 from training.runs.preset import Preset
 from training.tables import markdown
 
@@ -46,9 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     presets = {m: checks.preset(methods.apply(base, m)) for m in arguments.methods}
     checks.data(base.data)
     quiet.import_tensorflow()
-    from training.data import load_configured
-
-    source = load_configured(base.as_dict())
+    source = fit.load_images(base)
     times = seconds_per_update(presets, source, arguments.rounds)
     first = times[arguments.methods[0]]
     rows = [

@@ -72,7 +72,7 @@ def fit(
 
     # First of all that uses TensorFlow: workers must find each other before.
     strategy = strategies.create_strategy(options.strategy, options.worker_timeout)
-    source = _load(preset) if source is None else source
+    source = load_images(preset) if source is None else source
     run = Run(folder, preset, options, source, strategy, say, measurements)
     with strategies.lost_workers_explained(strategy):
         result = _carry_out(run)
@@ -137,7 +137,12 @@ def _check_folder(folder: RunFolder, preset: Preset) -> None:
     folder.check(config, Preset.defaults())
 
 
-def _load(preset: Preset) -> Any:
+def load_images(preset: Preset) -> Any:
+    """Returns the images that a preset is trained on.
+
+    Raises:
+        ValueError: if they can't be loaded.
+    """
     from training.data import load_configured
 
     try:

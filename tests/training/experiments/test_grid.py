@@ -139,6 +139,13 @@ def test_wrong_options_are_named_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["robustness", "singular-values", "time"])
+def test_a_folder_without_images_is_named(name, experiment, tmp_path, capsys):
+    scored = name == "robustness"
+    experiment(name, "--data", tmp_path, code=1, scored=scored)
+    assert "`--data` must be images that can be loaded" in capsys.readouterr().err
+
+
 def test_data_without_labels_need_inception(experiment, tmp_path, capsys):
     photographs = tmp_path / "photographs"
     photographs.mkdir()

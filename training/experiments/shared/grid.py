@@ -75,14 +75,12 @@ def load_sources(
         checks.preset(member.preset)
         checks.data(member.preset.data)
     quiet.import_tensorflow()
-    from training.data import load_configured
-
     loaded: dict[tuple[str, int], DataSource] = {}
     keys = [(one.preset.data, one.preset.image_size) for one in members]
     for key, member in zip(keys, members, strict=True):
         if key not in loaded:
             found = None if split is None else load_split(member.preset, split)
-            loaded[key] = found or load_configured(member.preset.as_dict())
+            loaded[key] = found or fit.load_images(member.preset)
     return [loaded[key] for key in keys]
 
 
