@@ -66,7 +66,7 @@ def name(argument: str, value: Any, known: Iterable[str]) -> str:
         raise TypeError(message(argument, wanted, value))
     if value not in names:
         close = difflib.get_close_matches(value, names, 1)
-        meant = f" Did you mean {close[0]!r}?" if close else ""
+        meant = f". Did you mean {close[0]!r}?" if close else ""
         raise ValueError(message(argument, wanted, value) + meant)
     return value
 

@@ -18,11 +18,17 @@ from training.data.names import known_names
 if TYPE_CHECKING:
     from training.data.loading import load, load_configured
     from training.data.pipeline import make_dataset
-    from training.data.sources import ArraySource, DataSource, NoSuchSplitError
+    from training.data.sources import (
+        ArraySource,
+        DataSource,
+        NoSuchDataError,
+        NoSuchSplitError,
+    )
 
 _HOMES = {
     "ArraySource": "sources",
     "DataSource": "sources",
+    "NoSuchDataError": "sources",
     "NoSuchSplitError": "sources",
     "load": "loading",
     "load_configured": "loading",
@@ -42,6 +48,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "ArraySource",
     "DataSource",
+    "NoSuchDataError",
     "NoSuchSplitError",
     "known_names",
     "load",

@@ -11,7 +11,7 @@ import struct
 from typing import IO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, UnidentifiedImageError
 
 from training import values
 
@@ -89,7 +89,7 @@ class Decoder:
             raise
         # Pillow's readers raise whatever a damaged file leads them to.
         except Exception as error:
-            raise BrokenImageError(str(error) or type(error).__name__) from error
+            raise BrokenImageError(_reason(error)) from error
         return pixels, traits._replace(transparent=transparent)
 
     def header(self, file: IO[bytes]) -> tuple[tuple[int, int], Traits]:
@@ -107,7 +107,7 @@ class Decoder:
         except MemoryError:
             raise
         except Exception as error:
-            raise BrokenImageError(str(error) or type(error).__name__) from error
+            raise BrokenImageError(_reason(error)) from error
 
     def _traits(self, image: Image.Image) -> Traits:
         if image.mode in ("I", "F"):
@@ -152,6 +152,13 @@ def colour(argument: str, value: str) -> tuple[int, int, int]:
         wanted = "a colour, such as white or #ff8000"
         raise ValueError(values.message(argument, wanted, value)) from error
     return red, green, blue
+
+
+def _reason(error: Exception) -> str:
+    # Pillow's own text is the address of an object in memory.
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    return str(error) or type(error).__name__
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -97,20 +97,27 @@ def _notes(listing: Listing, broken: list[str], seen: list[Traits]) -> tuple[str
     notes = []
     if listing.skipped:
         notes.append(
-            f"Passed over {len(listing.skipped)} files that are no images: "
+            f"Passed over {_count(len(listing.skipped), 'file')} with no image: "
             f"{named(listing.skipped)}."
         )
     if broken:
-        notes.append(f"Left out {len(broken)} broken files: {named(broken)}.")
+        notes.append(f"Left out {_count(len(broken), 'broken file')}: {named(broken)}.")
     transparent = sum(one.transparent for one in seen)
     if transparent:
         notes.append(
-            f"Laid {transparent} transparent images on the background (`--background`)."
+            f"Laid {_count(transparent, 'transparent image')} on the background "
+            "(`--background`)."
         )
     deep = sum(one.deep for one in seen)
     if deep:
-        notes.append(f"Took the upper 8 of 16 bits a channel in {deep} images.")
+        notes.append(
+            f"Took the upper 8 of 16 bits a channel in {_count(deep, 'image')}."
+        )
     return tuple(notes)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def hashed_files(listing: Listing) -> set[int]:

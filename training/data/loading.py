@@ -11,7 +11,7 @@ from training.data.idx import debian_fashion_mnist, has_idx, load_idx
 from training.data.image_folder import load_folder
 from training.data.mnist5k import load_mnist5k
 from training.data.names import SHORT_NAMES, known_names, without_split
-from training.data.sources import DataSource
+from training.data.sources import DataSource, NoSuchDataError
 from training.data.tfds import load_tfds
 
 # Sets whose digits and clothes lie on black: a border of black makes them larger.
@@ -58,9 +58,9 @@ def load(
         The source, for `make_dataset`.
 
     Raises:
+        NoSuchDataError: if the name is unknown, or nothing lies there.
         NoSuchSplitError: if the data have no such split.
-        ValueError: if the name is unknown, nothing lies there, or what lies there is
-            broken.
+        ValueError: if what lies there is broken.
 
     Example:
 
@@ -109,7 +109,7 @@ def _image_folder(text: str) -> Path | None:
     """Returns the folder of image files that a name stands for, or None.
 
     Raises:
-        ValueError: if the name is unknown, or nothing lies there.
+        NoSuchDataError: if the name is unknown, or nothing lies there.
     """
     if _known(text):
         return None
@@ -118,7 +118,7 @@ def _image_folder(text: str) -> Path | None:
         return _existing(rest) if kind == "folder" else None
     path = Path(text).expanduser()
     if not text or not path.is_dir():
-        raise ValueError(
+        raise NoSuchDataError(
             "`name` must be the path of a folder or one of "
             f"{', '.join(known_names())}. Received: name={text!r}"
         )
@@ -162,7 +162,9 @@ def load_configured(
 def _existing(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.is_dir():
-        raise ValueError(f"`name` must name a folder that exists. Received: {text!r}")
+        raise NoSuchDataError(
+            f"`name` must name a folder that exists. Received: {text!r}"
+        )
     return path
 
 

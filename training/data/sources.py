@@ -17,6 +17,10 @@ class NoSuchSplitError(ValueError):
     """A data set has no split of the asked-for name."""
 
 
+class NoSuchDataError(ValueError):
+    """A name of data is neither known nor a folder that is there."""
+
+
 class DataSource(abc.ABC):
     """Images of one size with bytes as values, perhaps with labels.
 

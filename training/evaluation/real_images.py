@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import DataSource, NoSuchSplitError, load_configured
+from training import values
+from training.data import (
+    DataSource,
+    NoSuchDataError,
+    NoSuchSplitError,
+    load_configured,
+)
 from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.extractors.cache import cached_features
 from training.evaluation.extractors.classifier_network import LabelledImages
@@ -50,9 +56,18 @@ def _load(folder: RunFolder, split: str | None) -> DataSource:
     config = folder.config()
     height, width, channels = config["data"]["image_shape"]
     moved = {} if folder.moved_data is None else {"name": folder.moved_data}
-    source = load_configured(
-        config["preset"], split, image_size=(height, width), channels=channels, **moved
-    )
+    size = {"image_size": (height, width), "channels": channels}
+    try:
+        source = load_configured(config["preset"], split, **size, **moved)
+    except NoSuchDataError as error:
+        if moved:
+            raise NoSuchDataError(
+                values.message("data", "a folder that exists", folder.moved_data)
+            ) from error
+        raise NoSuchDataError(
+            "`data` must say where the run's images lie now. "
+            f"Received: none, and {config['preset']['data']!r} is gone"
+        ) from error
     trained_on = config["data"].get("digest", source.digest)
     if moved and split in (None, "train") and source.digest != trained_on:
         raise ValueError(

@@ -35,6 +35,20 @@ def save(path, array, **options):
     Image.fromarray(array).save(path, **options)
 
 
+def test_what_is_no_image_is_called_so(tmp_path, pixels):
+    save(tmp_path / "a.png", pixels[0])
+    (tmp_path / "b.png").touch()
+    with pytest.raises(ValueError, match=r"1 that can't be decoded.*b\.png \(not an "):
+        load(tmp_path)
+    Image.fromarray(pixels[0]).convert("RGBA").save(tmp_path / "c.webp")
+    Image.fromarray(np.zeros((6, 8), np.uint16)).save(tmp_path / "d.png")
+    Image.fromarray(pixels[1]).convert("P").save(tmp_path / "e.png", transparency=0)
+    source = load(tmp_path, skip_broken=True)
+    assert len(source) == 4
+    assert source.notes[0].startswith("Left out 1 broken file: ")
+    assert source.notes[-1] == "Took the upper 8 of 16 bits a channel in 1 image."
+
+
 def test_images_beside_each_other_have_no_labels(tmp_path, pixels):
     for name, image in zip("bdac", pixels, strict=True):
         save(tmp_path / f"{name}.png", image)
@@ -258,7 +272,7 @@ def test_links_are_followed(tmp_path, pixels):
     assert source.class_names == ("cats", "dogs")
     np.testing.assert_array_equal(source.images, pixels[[1, 0, 0]])
     assert source.notes == (
-        "Passed over 2 files that are no images: cats/lost.png, cats/round.",
+        "Passed over 2 files with no image: cats/lost.png, cats/round.",
     )
 
 
@@ -305,7 +319,7 @@ def test_transparency_is_laid_on_a_background(tmp_path):
     assert (source.images[0, :2] == 0).all()
     assert (source.images[0, 2:] == 255).all()
     assert source.notes == (
-        "Laid 1 transparent images on the background (`--background`).",
+        "Laid 1 transparent image on the background (`--background`).",
     )
     orange = load(tmp_path, background="#ff8000").images[0, 3, 3]
     np.testing.assert_array_equal(orange, [255, 128, 0])

@@ -29,12 +29,18 @@ def folder(tmp_path):
 
 
 def test_moved_data_are_found_where_they_are_said_to_be(folder, tmp_path):
-    with pytest.raises(ValueError, match="before"):
+    with pytest.raises(ValueError, match="`data` must say where.*before.* is gone"):
         trained_source(folder)
     folder.moved_data = str(tmp_path / "now")
     assert trained_source(folder).images[:, 0, 0, 0].tolist() == [0, 40, 80]
     assert optional_source(folder, "test").images[:, 0, 0, 0].tolist() == [1, 41, 81]
     assert optional_source(folder, "val") is None
+
+
+def test_a_folder_that_is_not_there_is_named(folder, tmp_path):
+    folder.moved_data = str(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="`data` must be a folder that.*nowhere"):
+        trained_source(folder)
 
 
 def test_other_data_are_refused(folder, tmp_path):

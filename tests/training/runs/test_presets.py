@@ -70,6 +70,6 @@ def test_fields_override_the_setting():
 
 def test_unknown_names_list_the_known():
     with pytest.raises(
-        ValueError, match="mnist-demo.*cifar10-cnn.*'cifar' Did you mean 'cifar10-cnn'"
+        ValueError, match="mnist-demo.*cifar10-cnn.*'cifar'. Did you mean 'cifar10-cnn'"
     ):
         paper.get("cifar")
