@@ -7,11 +7,12 @@ import dataclasses
 
 from training import arguments as options
 from training.data import known_names
+from training.data.names import gone
 from training.gan.losses import LOSSES
 from training.networks import NETWORKS
 from training.networks.conditional import CONDITIONINGS
 from training.normalizers import NORMALIZERS
-from training.runs import fit, paper, resuming
+from training.runs import checks, fit, paper, resuming
 from training.runs.options import RunOptions
 from training.runs.preset import SETTINGS, Preset
 from training.storage.folder import RunFolder
@@ -104,6 +105,11 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[Preset, RunOptions]:
             f"`preset` or `data` must say what to train in {arguments.run}, which is "
             "no run's folder yet. Received: neither"
         )
+    elif "data" not in changes:
+        try:
+            checks.data(base.data)
+        except ValueError:
+            raise ValueError(gone(base.data)) from None
     return (
         dataclasses.replace(base, **changes),
         dataclasses.replace(how, **options.given(arguments, RunOptions)),

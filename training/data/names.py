@@ -67,6 +67,14 @@ def known_names() -> dict[str, str]:
     }
 
 
+def gone(name: str) -> str:
+    """Returns the sentence for a run whose images aren't where they were."""
+    return (
+        "`data` must say where the run's images lie now. "
+        f"Received: none, and {name!r} is gone"
+    )
+
+
 def without_split(name: str) -> str:
     """Returns `tfds:NAME` for `tfds:NAME:SPLIT`, and other names as they are."""
     kind, _, rest = name.partition(":")

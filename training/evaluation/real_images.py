@@ -17,6 +17,7 @@ from training.data import (
     NoSuchSplitError,
     load_configured,
 )
+from training.data.names import gone
 from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.extractors.cache import cached_features
 from training.evaluation.extractors.classifier_network import LabelledImages
@@ -64,10 +65,7 @@ def _load(folder: RunFolder, split: str | None) -> DataSource:
             raise NoSuchDataError(
                 values.message("data", "a folder that exists", folder.moved_data)
             ) from error
-        raise NoSuchDataError(
-            "`data` must say where the run's images lie now. "
-            f"Received: none, and {config['preset']['data']!r} is gone"
-        ) from error
+        raise NoSuchDataError(gone(config["preset"]["data"])) from error
     trained_on = config["data"].get("digest", source.digest)
     if moved and split in (None, "train") and source.digest != trained_on:
         raise ValueError(

@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
+from training.__main__ import main
 from training.data import ArraySource, make_dataset
 from training.runs import resuming
 from training.runs.build import create_gan
@@ -384,6 +385,16 @@ def test_a_folder_alone_says_what_is_trained(tmp_path, source, finished):
     assert fit(folder.path, source, longer, options).step == 8
     # What raised the end is known when the folder is next asked.
     assert resuming.started_with(folder)[0].steps == 8
+
+
+def test_a_run_whose_images_moved_asks_where_they_are(tmp_path, finished, capsys):
+    folder = RunFolder(tmp_path)
+    config = RunFolder(finished).config()
+    config["preset"]["data"] = "folder:before"
+    folder.config_file.write_text(json.dumps(config))
+    assert main(["fit", "--run", str(tmp_path)]) == 1
+    assert "`--data` must say where" in capsys.readouterr().err
+    assert not folder.checkpoints.exists()
 
 
 @pytest.mark.parametrize(
