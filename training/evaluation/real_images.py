@@ -141,17 +141,23 @@ def _batches(
         yield images.numpy(), labels[0].numpy() if labels else None
 
 
+def check_labelled(source: DataSource) -> None:
+    """Raises a ValueError if no classifier can be trained on a source."""
+    if source.num_classes is None:
+        raise ValueError(
+            "The classifier that scores rest on needs images with labels (in a folder, "
+            "sub-folders are the classes); without them take another network, by "
+            f"`--inception` or `--extractor`. Received: {source.name!r} without labels"
+        )
+
+
 def labelled(source: DataSource) -> LabelledImages:
     """Returns all images of a source with their labels.
 
     Raises:
         ValueError: if it has no labels.
     """
-    if source.num_classes is None:
-        raise ValueError(
-            "`source` must have labels for a classifier to learn. "
-            f"Received: {source.name!r} without labels"
-        )
+    check_labelled(source)
     images, labels = source.sample(len(source))
     return LabelledImages(images, np.asarray(labels, np.int32))
 

@@ -21,6 +21,7 @@ from training.evaluation.generation import generated_batches
 from training.evaluation.generators import load_generator, step_of
 from training.evaluation.in_training import score_callback
 from training.evaluation.protocol import PROTOCOLS, Protocol
+from training.evaluation.real_images import labelled
 from training.evaluation.reports import CONDITIONS, Report, load_reports, save_report
 from training.storage.folder import RunFolder
 from training.storage.tensorboard import Events
@@ -220,6 +221,12 @@ def scalars(folder):
                 assert key not in found
                 found[key] = float(tf.make_ndarray(value.tensor))
     return found
+
+
+def test_images_without_labels_need_another_network():
+    source = ArraySource(np.zeros((4, 8, 8, 3), np.uint8), name="mine")
+    with pytest.raises(ValueError, match="labels .*`--inception`.* 'mine' without"):
+        labelled(source)
 
 
 def test_saved_reports_make_a_curve_without_doubles(make_run):

@@ -153,7 +153,7 @@ def test_data_without_labels_need_inception(experiment, tmp_path, capsys):
         Image.new("L", (12, 12), i).save(photographs / f"{i}.png")
     options = ["--data", photographs, "--extractor", "classifier"]
     experiment("n-dis", *options, code=1)
-    assert "need labels" in capsys.readouterr().err
+    assert "needs images with labels" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

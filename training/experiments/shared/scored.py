@@ -137,6 +137,7 @@ def _check_scorable(
 ) -> None:
     from training.data import load_configured
     from training.evaluation.choice import extractor_of_file
+    from training.evaluation.real_images import check_labelled
 
     # Before days of training, not after.
     file = arguments.inception
@@ -144,11 +145,8 @@ def _check_scorable(
         raise ValueError(values.message("inception", "a file that exists", str(file)))
     from_file = extractor_of_file(arguments.extractor, file)
     for source in sources:
-        if from_file is None and not source.num_classes:
-            raise ValueError(
-                "Scores need labels, on which a classifier is trained, or the file of "
-                f"`--inception`. Received: {source.name!r}, images without labels"
-            )
+        if from_file is None:
+            check_labelled(source)
     if arguments.scored_split is not None:
         load_configured(presets[0].as_dict(), arguments.scored_split)
 
