@@ -20,7 +20,7 @@ from training.data import (
 from training.data.names import gone
 from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.extractors.cache import cached_features
-from training.evaluation.extractors.classifier_network import LabelledImages
+from training.evaluation.extractors.classifier_training import LabelledImages
 from training.evaluation.extractors.extraction import Extracted, Progress, extract
 from training.evaluation.extractors.feature_extractor import FeatureExtractor
 from training.storage.folder import RunFolder

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from training import networks, normalizers
 from training.averaging import RampedAdam
+from training.fast import precision
 from training.gan.augmentation import DifferentiableAugmentation
 from training.gan.model import GAN
 from training.gan.schedules import LinearDecay
@@ -37,7 +36,7 @@ def create_gan(preset: Preset, source: Any, options: RunOptions) -> GAN:
         last_width["last_width_multiplier"] = preset.last_width_multiplier
     # The weights' start values have no seeds of their own.
     keras.utils.set_random_seed(preset.seed)
-    with _dtype_policy(preset.precision):
+    with precision.policy(preset.precision):
         generator = network.generator(
             image_shape=tuple(source.image_shape),
             latent_dim=preset.latent_dim,
@@ -88,14 +87,3 @@ def _adam(preset: Preset, updates: int, **options: Any) -> keras.optimizers.Adam
     kind = RampedAdam if preset.ema_ramp else keras.optimizers.Adam
     # Chainer's epsilon, which the authors ran with; Keras' default is 1e-7.
     return kind(rate, preset.beta_1, preset.beta_2, epsilon=1e-8, **options)
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    """Layers that are made in this scope get the policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

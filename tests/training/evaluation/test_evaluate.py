@@ -328,7 +328,7 @@ def test_step_of_a_run_without_checkpoints(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_command_with_the_classifier(make_run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "training.evaluation.extractors.classifier_network.MINIMUM_STEPS", 40
+        "training.evaluation.extractors.classifier_training.MINIMUM_STEPS", 40
     )
     folder, cache = make_run(), tmp_path / "cache"
     arguments = ["evaluate", str(folder.path), "--cache", str(cache)]
@@ -362,7 +362,7 @@ def test_command_with_a_keras_model(make_run, pixels, tmp_path, capsys):
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "training.evaluation.extractors.classifier_network.MINIMUM_STEPS", 40
+        "training.evaluation.extractors.classifier_training.MINIMUM_STEPS", 40
     )
     folder = make_run()
     images = keras.Input((12, 12, 1))

@@ -7,7 +7,7 @@ import pytest
 
 from training.__main__ import main
 from training.data import load
-from training.evaluation.extractors import classifier_network
+from training.evaluation.extractors import classifier_training
 from training.experiments import EXPERIMENTS
 from training.experiments.imagenet import Similarity
 from training.experiments.singular_values import restored
@@ -100,7 +100,7 @@ def test_reparametrization_measures_the_critic_on_new_images(
 def test_imagenet_draws_curves_of_scores_and_likeness(
     experiment, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(classifier_network, "MINIMUM_STEPS", 5)
+    monkeypatch.setattr(classifier_training, "MINIMUM_STEPS", 5)
     options = "--methods concat-none projection-spectral --steps 18 --every 9"
     options += " --score-images 30 --similarity-images 5 --discriminator-steps 1"
     found = experiment("imagenet", *options.split())

@@ -12,7 +12,7 @@ from tests.training.toy_runs import CrashError, crash_at, fit
 from training.__main__ import main
 from training.evaluation import scoring_options as arguments
 from training.evaluation.extractors import classifier
-from training.evaluation.extractors.classifier_network import LabelledImages
+from training.evaluation.extractors.classifier_training import LabelledImages
 from training.evaluation.extractors.inception import InceptionExtractor
 from training.evaluation.extractors.inception_weights import read_state
 from training.evaluation.reports import CONDITIONS, Report, save_report

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import sn_keras  # noqa: F401 (registers the layers that files name)
 from training.evaluation.extractors.cache import prepare_cache
-from training.evaluation.extractors.classifier_network import (
+from training.evaluation.extractors.classifier_training import (
     LabelledImages,
     accuracy,
     train_classifier,
@@ -30,11 +30,11 @@ from training.evaluation.extractors.feature_extractor import (
 from training.storage.files import replacing, write_json
 
 # Part of the cache's names: another recipe makes another classifier.
-RECIPE = 2
+RECIPE = 3
 
 
 class ClassifierExtractor(FeatureExtractor):
-    """Features (n, 128 or 192) and logits of a classifier trained on the data itself.
+    """Features (n, 128 or 256) and logits of a classifier trained on the data itself.
 
     Args:
         model: a model of `build_classifier`, trained.

@@ -8,7 +8,7 @@ import pytest
 
 from training.evaluation.extractors.cache import cached_features
 from training.evaluation.extractors.classifier import cached_classifier
-from training.evaluation.extractors.classifier_network import LabelledImages
+from training.evaluation.extractors.classifier_training import LabelledImages
 from training.evaluation.extractors.extraction import Extracted
 
 

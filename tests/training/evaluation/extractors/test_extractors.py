@@ -11,7 +11,12 @@ import pytest
 from tests.training.evaluation import formulas
 from training.evaluation.extractors import KerasExtractor, cached_classifier
 from training.evaluation.extractors.cache import cached_features
-from training.evaluation.extractors.classifier_network import LabelledImages
+from training.evaluation.extractors.classifier_network import build_classifier, whiten
+from training.evaluation.extractors.classifier_training import (
+    LabelledImages,
+    accuracy,
+    train_classifier,
+)
 from training.evaluation.extractors.extraction import Extracted, extract
 
 
@@ -152,7 +157,7 @@ def test_a_failure_leaves_no_file(tmp_path):
 @pytest.mark.slow
 def test_classifier_is_trained_once_for_data_and_seed(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "training.evaluation.extractors.classifier_network.MINIMUM_STEPS", 60
+        "training.evaluation.extractors.classifier_training.MINIMUM_STEPS", 60
     )
     said = []
 
@@ -204,6 +209,38 @@ def test_split_keeps_the_classes_shares():
     assert len(train.images) + len(test.images) == 90
     together = np.concatenate([train.images, test.images]).reshape(90, -1)
     assert sorted(map(bytes, together)) == sorted(map(bytes, data.images))
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 1), (32, 32, 3), (64, 64, 3)])
+def test_whitened_patches_have_no_correlations(shape):
+    images = np.random.RandomState(0).randint(0, 256, (200, *shape), np.uint8)
+    images = (
+        images // 8 + np.roll(images, 1, 2) // 2 + np.roll(images, 1, 1) // 4
+    ).astype(np.uint8)
+    model = build_classifier(shape, classes=3)
+    whiten(model, images)
+    layer = model.get_layer("whitening")
+    size = layer.kernel_size[0]
+    padded = layer(images.astype(np.float32) / 64 - 2)
+    rows = np.reshape(padded[:, 1:-1, 1:-1], (-1, padded.shape[-1]))
+    half = rows.shape[1] // 2
+    np.testing.assert_allclose(
+        np.cov(rows[:, :half], rowvar=False), np.eye(half), atol=0.15
+    )
+    np.testing.assert_array_equal(rows[:, :half], -rows[:, half:])
+    assert half == min(size * size * shape[2], 24)
+    assert not any(one is layer.kernel for one in model.trainable_variables)
+
+
+def test_whatever_it_was_trained_by_it_computes_in_float32(monkeypatch):
+    monkeypatch.setattr(
+        "training.evaluation.extractors.classifier_training.MINIMUM_STEPS", 40
+    )
+    data = labelled()
+    model = train_classifier(data, epochs=1, policy="mixed_bfloat16")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    assert accuracy(model, labelled(seed=5)) >= 0.9
 
 
 @pytest.mark.slow
