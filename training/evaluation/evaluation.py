@@ -209,8 +209,10 @@ def score(
 
     Returns:
         Score → value: the Fréchet distance, the Inception score and its deviation (if
-        there are logits), the kernel distance and its deviation, precision, recall,
-        density, coverage.
+        there are logits), the share of images whose class the logits name (if they
+        have labels and the extractor knows the data's classes; GAN-test in Shmelkov et
+        al. 2018), the kernel distance and its deviation, precision, recall, density,
+        coverage.
     """
     part = fake.head(protocol.n_fake)
     scores = {names.frechet: frechet_distance(real.features, part.features)}
@@ -221,6 +223,9 @@ def score(
         )
         scores[names.inception] = mean
         scores[f"{names.inception} deviation"] = deviation
+        if names.accuracy is not None and part.labels is not None:
+            named = np.argmax(part.logits, axis=1)
+            scores[names.accuracy] = float(np.mean(named == part.labels))
     mean, deviation = kernel_distance(
         real.features,
         part.features,

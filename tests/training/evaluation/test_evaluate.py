@@ -16,7 +16,8 @@ from training.evaluation import compare, intra_frechet_distance, intra_ms_ssim
 from training.evaluation import evaluation as evaluate
 from training.evaluation.evaluation import Evaluation
 from training.evaluation.extractors import KerasExtractor
-from training.evaluation.extractors.extraction import extract
+from training.evaluation.extractors.extraction import Extracted, extract
+from training.evaluation.extractors.feature_extractor import ScoreNames
 from training.evaluation.generation import generated_batches
 from training.evaluation.generators import load_generator, step_of
 from training.evaluation.in_training import score_callback
@@ -221,6 +222,21 @@ def scalars(folder):
                 assert key not in found
                 found[key] = float(tf.make_ndarray(value.tensor))
     return found
+
+
+def test_gan_test_is_the_share_that_is_named_as_asked():
+    features = np.random.RandomState(0).normal(size=(40, 3)).astype(np.float32)
+    labels = np.arange(40, dtype=np.int32) % 3
+    logits = np.eye(3, dtype=np.float32)[
+        np.where(np.arange(40) < 10, 1 + labels, labels) % 3
+    ]
+    names = ScoreNames("FCD", "CS", "KCD", accuracy="GAN-test")
+    asked = Extracted(features, logits, labels)
+    assert evaluate.score(asked, asked, SMALL, names)["GAN-test"] == 0.75
+    of_none = Extracted(features, logits)
+    assert "GAN-test" not in evaluate.score(asked, of_none, SMALL, names)
+    of_others = evaluate.score(asked, asked, SMALL, ScoreNames("FID", "IS", "KID"))
+    assert not {"GAN-test", None} & of_others.keys()
 
 
 def test_images_without_labels_need_another_network():

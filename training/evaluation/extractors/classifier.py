@@ -43,7 +43,9 @@ class ClassifierExtractor(FeatureExtractor):
     """
 
     name = "classifier"
-    scores = ScoreNames(frechet="FCD", inception="CS", kernel="KCD")
+    scores = ScoreNames(
+        frechet="FCD", inception="CS", kernel="KCD", accuracy="GAN-test"
+    )
     preprocessing = "none (values from 0 to 255 at the images' own size)"
 
     def __init__(self, model: keras.Model, identity: str, test_accuracy: float) -> None:

@@ -26,11 +26,14 @@ class ScoreNames:
         frechet: name of the Fréchet distance.
         inception: name of the Inception score's form on the extractor's logits.
         kernel: name of the kernel distance.
+        accuracy: name of the share of images whose class the logits name, of an
+            extractor whose classes are the data's own.
     """
 
     frechet: str
     inception: str
     kernel: str
+    accuracy: str | None = None
 
 
 class FeatureExtractor(abc.ABC):
