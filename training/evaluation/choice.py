@@ -17,6 +17,7 @@ from training.evaluation.extractors import (
     KerasExtractor,
     cached_classifier,
 )
+from training.evaluation.extractors.classifier import load_from_cache
 from training.evaluation.extractors.inception import FROZEN_GRAPH, TORCH_WEIGHTS
 from training.evaluation.real_images import train_and_test
 from training.storage.folder import RunFolder
@@ -86,7 +87,10 @@ def extractor_of_file(
             "`--extractor` must be auto, inception, classifier or the path of a Keras "
             f"model. Received: {name!r}"
         )
+    card = path.with_suffix(".json")
     with _named("extractor", path):
+        if path.name.startswith("classifier-") and card.exists():
+            return load_from_cache(path, card)[0]
         return KerasExtractor(keras.saving.load_model(path, compile=False), path.stem)
 
 

@@ -36,8 +36,9 @@ def add_options(
     parser.add_argument(
         "--extractor",
         default="auto",
-        help="inception, classifier, the path of a Keras model, or auto: inception "
-        "if --inception is given, else classifier",
+        help="inception, classifier, the path of a Keras model or of another data "
+        "set's cached classifier, or auto: inception if --inception is given, else "
+        "classifier",
     )
     parser.add_argument(
         "--inception",

@@ -361,6 +361,16 @@ def test_command_with_the_classifier(make_run, tmp_path, monkeypatch, capsys):
     # The classifier comes from the cache now.
     assert main(["classifier", str(folder.path), "--cache", str(cache)]) == 0
     assert "Training" not in capsys.readouterr().out
+    # As a file it is the same network, and says so if its card is another's.
+    (file,) = cache.glob("classifier-*.keras")
+    assert main([*arguments, "--extractor", str(file)]) == 0
+    (again,) = load_reports(folder)
+    assert again.scores == report.scores and again.conditions == report.conditions
+    card = file.with_suffix(".json")
+    for damaged, message in (("{}", "tell of a classifier"), ("1", "tell of a")):
+        card.write_text(damaged)
+        assert main([*arguments, "--extractor", str(file)]) == 1
+        assert message in capsys.readouterr().err
 
 
 def test_command_with_a_keras_model(make_run, pixels, tmp_path, capsys):

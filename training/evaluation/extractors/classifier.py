@@ -155,7 +155,7 @@ def cached_classifier(
             test_accuracy=accuracy(model, test),
             sha256=sha256_of_file(path),
         ).save(card_path)
-        return _load(path, card_path)
+        return load_from_cache(path, card_path)
 
 
 @contextlib.contextmanager
@@ -184,7 +184,7 @@ def _found(
     if not (path.exists() and card_path.exists()):
         return None
     try:
-        return _load(path, card_path)
+        return load_from_cache(path, card_path)
     except Exception as error:
         warnings.warn(
             f"The cached classifier {path} can't be used ({error}) and is trained "
@@ -195,8 +195,18 @@ def _found(
         return None
 
 
-def _load(path: Path, card_path: Path) -> tuple[ClassifierExtractor, ClassifierCard]:
-    card = ClassifierCard(**json.loads(card_path.read_text(encoding="utf-8")))
+def load_from_cache(
+    path: Path, card_path: Path
+) -> tuple[ClassifierExtractor, ClassifierCard]:
+    """Returns a classifier and its card, of two files.
+
+    Raises:
+        ValueError: if they don't belong to each other, or the classifier can't be read.
+    """
+    try:
+        card = ClassifierCard(**json.loads(card_path.read_text(encoding="utf-8")))
+    except TypeError as error:
+        raise ValueError(f"{card_path} doesn't tell of a classifier") from error
     if sha256_of_file(path) != card.sha256:
         raise ValueError("its checksum is wrong")
     identity = (
