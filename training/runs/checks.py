@@ -148,7 +148,10 @@ def data(name: str) -> None:
     try:
         values.name("data", name, known_names())
     except ValueError as error:
-        raise ValueError(f"{error}. There is no folder of that name either.") from None
+        end = "" if str(error).endswith("?") else "."
+        raise ValueError(
+            f"{error}{end} There is no folder of that name either."
+        ) from None
 
 
 def images(preset: Preset, options: RunOptions, source: Any) -> None:

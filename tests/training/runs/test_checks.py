@@ -114,7 +114,8 @@ def test_a_penalty_or_another_normalizer_bounds_it():
     [
         ("./photos", "must be a folder that exists. Received: data='./photos'"),
         ("folder:photos", "must be a folder that exists"),
-        ("cifra10", "Did you mean 'cifar10'"),
+        ("cifra10", r"Did you mean 'cifar10'\? There is no folder"),
+        ("nope", r"'nope'\. There is no folder"),
         ("", "no folder of that name"),
         ("a\0b", "no folder of that name"),
     ],
