@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.shared import machine
@@ -110,23 +109,6 @@ def set_threads(threads: int) -> None:
         current.set_inter_op_parallelism_threads(threads)
 
 
-@contextlib.contextmanager
-def precision(policy: str) -> Iterator[None]:
-    """Layers that are created inside have this dtype policy.
-
-    Args:
-        policy: one of `PRECISIONS`.
-    """
-    import keras
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def networks(step: Step) -> tuple[Any, Any]:
     """Returns a new generator and discriminator.
 
@@ -134,9 +116,10 @@ def networks(step: Step) -> tuple[Any, Any]:
         step: what they are for.
     """
     from training import networks as by_name
+    from training.fast import precision
 
     network = by_name.get(step.network)
-    with precision(step.precision):
+    with precision.policy(step.precision):
         generator = network.generator(
             image_shape=step.image_shape,
             latent_dim=LATENT_DIM,

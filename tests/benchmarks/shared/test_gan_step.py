@@ -24,11 +24,11 @@ def test_parameters_at_full_width_are_the_papers():
     assert [gan_step.trainable_parameters(m) for m in models] == [3_812_355, 2_935_873]
 
 
-def test_the_precision_ends_with_its_scope():
-    before = keras.config.dtype_policy().name
-    with gan_step.precision("mixed_bfloat16"):
-        assert keras.layers.Dense(1).compute_dtype == "bfloat16"
-    assert keras.config.dtype_policy().name == before
+def test_networks_have_the_steps_precision():
+    step = gan_step.Step(precision="mixed_bfloat16", width=0.0625)
+    for model in gan_step.networks(step):
+        assert "bfloat16" in {layer.compute_dtype for layer in model.layers}
+    assert keras.config.dtype_policy().name == "float32"
 
 
 @pytest.mark.slow

@@ -87,9 +87,12 @@ def whiten(model: keras.Model, images: NDArray[np.uint8]) -> None:
 
     Args:
         model: of `build_classifier`.
-        images: uint8, shape (n, height, width, channels); 2,000 are enough.
+        images: uint8, shape (n, height, width, channels), in any order but by class;
+            the first are taken, 2,000 of 32 px and fewer of larger ones.
     """
     layer = model.get_layer("whitening")
+    height, width = images.shape[1:3]
+    images = images[: min(2000, max(1, 2000 * 32 * 32 // (height * width)))]
     size, _, channels, filters = layer.kernel.shape
     patches = tf.image.extract_patches(
         tf.cast(images, tf.float32) / 64 - 2,

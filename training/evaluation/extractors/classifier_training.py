@@ -104,7 +104,7 @@ def train_classifier(
     shape, classes = train.images.shape[1:], train.classes
     with precision.policy(policy):
         model = build_classifier(shape, classes, seed)
-    whiten(model, train.images[:2000])
+    whiten(model, train.images)
     batch_size = min(batch_size, len(train.images))
     steps = max(MINIMUM_STEPS, epochs * (len(train.images) // batch_size))
     optimizer = keras.optimizers.SGD(
