@@ -116,7 +116,7 @@ def networks(step: Step) -> tuple[Any, Any]:
         step: what they are for.
     """
     from training import networks as by_name
-    from training.fast import precision
+    from training.networks import precision
 
     network = by_name.get(step.network)
     with precision.policy(step.precision):

@@ -8,10 +8,10 @@ import keras
 
 from training import networks, normalizers
 from training.averaging import RampedAdam
-from training.fast import precision
 from training.gan.augmentation import DifferentiableAugmentation
 from training.gan.model import GAN
 from training.gan.schedules import LinearDecay
+from training.networks import precision
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from training import fast, values
 from training.evaluation.extractors.classifier_network import build_classifier, whiten
 from training.evaluation.scores.score_inputs import check_images, check_labels
-from training.fast import precision
+from training.fast.bfloat16 import bfloat16_is_faster
 from training.fast.form import placed
 from training.fast.gradients import forgotten
+from training.networks import precision
 
 # By the images' channels: passes over the data.
 EPOCHS = {1: 12, 3: 24}
@@ -100,7 +101,7 @@ def train_classifier(
     batch_size = values.integer("batch_size", batch_size)
     epochs = values.integer("epochs", epochs)
     if policy is None:
-        policy = "mixed_bfloat16" if precision.bfloat16_is_faster() else "float32"
+        policy = "mixed_bfloat16" if bfloat16_is_faster() else "float32"
     shape, classes = train.images.shape[1:], train.classes
     with precision.policy(policy):
         model = build_classifier(shape, classes, seed)

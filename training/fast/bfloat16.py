@@ -1,27 +1,13 @@
-"""The precision of a computation: for a while, and which one is fast here."""
+"""Whether bfloat16 is fast on this machine."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 
-import keras
 import tensorflow as tf
 
 # Below it the product's gain is lost to what is done beside it.
 _WORTHWHILE = 1.3
-
-
-@contextlib.contextmanager
-def policy(name: str) -> Iterator[None]:
-    """Makes layers that are built inside of `with` compute by a Keras dtype policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def bfloat16_is_faster(size: int = 1024, rounds: int = 5) -> bool:
