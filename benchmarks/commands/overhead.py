@@ -1,8 +1,8 @@
 """`overhead`: what spectral normalization adds to a step, in all and by layer.
 
-First the same training step without normalization, with `SpectralNormalization` by
-either norm and with Keras' own wrapper, in turns. Then, for each network's
-discriminator, the normalization's own arithmetic (power iteration, σ, W/σ; and its
+For each network, first the same training step without normalization, with
+`SpectralNormalization` by either norm and with Keras' own wrapper, in turns. Then, of
+its discriminator, the normalization's own arithmetic (power iteration, σ, W/σ; and its
 gradient) layer by layer, beside what the layer itself takes on the images of an update
 of D. Last, the memory: what the state takes, and the peak of a step in fresh processes.
 """
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=("cnn", "resnet"),
         default=("cnn", "resnet"),
-        help="whose layers and memory are measured (default: both)",
+        help="default: both",
     )
     parser.add_argument(
         "--parts",
@@ -66,10 +66,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         width=arguments.width,
     )
     result: dict[str, Any] = {}
-    if "step" in arguments.parts:
-        result["step"] = _whole_steps(step, arguments.rounds)
     for name in arguments.networks:
         of_network = dataclasses.replace(step, network=name)
+        if "step" in arguments.parts:
+            result[f"{name} step"] = _whole_steps(of_network, arguments.rounds)
         if "layers" in arguments.parts:
             result[f"{name} layers"] = _layers(of_network, arguments.layer_rounds)
         if "memory" in arguments.parts:
@@ -88,8 +88,8 @@ def _whole_steps(step: gan_step.Step, rounds: int) -> dict[str, Any]:
     ratios = timing.paired_ratios(seconds, base)
     to_ours = timing.paired_ratios(seconds, "sn_keras")
     tables.show(
-        f"A training step: cnn {step.image_size} px, batch {step.batch_size}, n_dis 1, "
-        f"{step.precision}, {rounds} rounds",
+        f"A training step: {step.network} {step.image_size} px, batch "
+        f"{step.batch_size}, n_dis 1, {step.precision}, {rounds} rounds",
         ["step", "ms", f"time / {base} (quartiles)", "time / sn_keras"],
         [
             [

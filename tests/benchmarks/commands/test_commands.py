@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from benchmarks import __main__
-from benchmarks.commands import startup
+from benchmarks.commands import overhead, startup
 from benchmarks.shared import environments, machine
 from benchmarks.shared.workers import Worker, WorkerError
 
@@ -31,7 +31,7 @@ def test_overhead(tmp_path, capsys):
     rounds = ["--rounds", "1", "--layer-rounds", "1"]
     parts = ["--parts", "step", "layers", "--networks", "cnn"]
     result = _run(tmp_path, "overhead", *_TINY, *rounds, *parts)
-    assert set(result["step"]["ratios"]) == {
+    assert set(result["cnn step"]["ratios"]) == {
         "no normalization",
         "sn_keras",
         "sn_keras, norm='operator'",
@@ -39,6 +39,12 @@ def test_overhead(tmp_path, capsys):
     }
     assert len(result["cnn layers"]) == 8 + 1
     assert "Conv2D 4×4×4×4" in capsys.readouterr().out
+
+
+def test_overhead_times_the_steps_of_the_networks_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(overhead, "_whole_steps", lambda step, rounds: step.network)
+    result = _run(tmp_path, "overhead", "--parts", "step")
+    assert (result["cnn step"], result["resnet step"]) == ("cnn", "resnet")
 
 
 @pytest.mark.slow
