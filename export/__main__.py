@@ -41,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = given.pop(0) if given and given[0] in COMMANDS else "generator"
-    module = importlib.import_module(f"export.commands.{name}")
+    try:
+        module = importlib.import_module(f"export.commands.{name}")
+    except ModuleNotFoundError as error:
+        print(f"error: {_missing(error)}", file=sys.stderr)
+        return 1
     options = _parser(name, module).parse_args(given)
     # So that the temporary folder is removed.
     before = signal.signal(signal.SIGTERM, _terminated)
@@ -49,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.run(options)
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        print(f"error: {_missing(error)}", file=sys.stderr)
+        return 1
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -71,6 +78,14 @@ def _parser(name: str, module: Any) -> argparse.ArgumentParser:
             "--overwrite", action="store_true", help="replace an earlier export"
         )
     return parser
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Returns what to do about a package that this Python lacks."""
+    return (
+        f"{error}, in {sys.executable}. `make setup` makes an environment with what "
+        "the commands need, in .venv: run them by .venv/bin/python."
+    )
 
 
 def _terminated(number: int, frame: Any) -> NoReturn:

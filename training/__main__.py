@@ -51,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sub.set_defaults(parser=sub)
         if given[:1] == [name]:
-            module = importlib.import_module(f"training.commands.{name}")
+            try:
+                module = importlib.import_module(f"training.commands.{name}")
+            except ModuleNotFoundError as error:
+                say_error(_missing(error))
+                return 1
             module.add_arguments(sub)
     parsed, unknown = parser.parse_known_args(given)
     if unknown:
@@ -68,8 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _missing(error: ModuleNotFoundError) -> str:
+    """Returns what to do about a package that this Python lacks."""
+    return (
+        f"{error}, in {sys.executable}. `make setup` makes an environment with what "
+        "the commands need, in .venv: run them by .venv/bin/python."
+    )
+
+
 def _told(error: Exception) -> str | None:
     """Returns what a user is told of an error, None if it is a fault of the program."""
+    if isinstance(error, ModuleNotFoundError):
+        return _missing(error)
     if isinstance(error, (ImportError, OSError, RuntimeError, TypeError, ValueError)):
         return str(error)
     # NumPy says how much was asked for, Python nothing.
