@@ -55,18 +55,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     about = machine.describe()
     print(machine.sentence(about), flush=True)
-    try:
-        result = {"machine": about, "arguments": argv, **module.run(arguments)}
-    except ModuleNotFoundError as error:
-        # Of TensorFlow, say, in an environment without it.
-        raise SystemExit(
-            f"error: {error}, in {sys.executable}. `make setup-dev` makes an "
-            "environment with what the commands need, in .venv."
-        ) from None
+    result = {"machine": about, "arguments": argv, **module.run(arguments)}
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ModuleNotFoundError as error:
+        raise SystemExit(
+            f"error: {error}, in {sys.executable}. `make setup-dev` makes an "
+            "environment with what the commands need, in .venv."
+        ) from None

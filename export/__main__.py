@@ -41,16 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = given.pop(0) if given and given[0] in COMMANDS else "generator"
-    try:
-        module = importlib.import_module(f"export.commands.{name}")
-    except ModuleNotFoundError as error:
-        print(f"error: {_missing(error)}", file=sys.stderr)
-        return 1
-    options = _parser(name, module).parse_args(given)
     # So that the temporary folder is removed.
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        module.run(options)
+        module = importlib.import_module(f"export.commands.{name}")
+        module.run(_parser(name, module).parse_args(given))
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:

@@ -13,9 +13,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
     ("command", "way_out"),
     [
         (["training", "sample", "runs/a"], "`make setup`"),
+        (["training", "experiment", "time"], "`make setup`"),
         (["export", "runs/a", "--output", "exported"], "`make setup`"),
         (["export", "verify", "exported"], "`make setup`"),
         (["benchmarks", "step"], "`make setup-dev`"),
+        (["benchmarks", "input"], "`make setup-dev`"),
     ],
 )
 def test_a_command_says_how_to_get_what_is_missing(command, way_out):

@@ -51,11 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sub.set_defaults(parser=sub)
         if given[:1] == [name]:
-            try:
-                module = importlib.import_module(f"training.commands.{name}")
-            except ModuleNotFoundError as error:
-                say_error(_missing(error))
-                return 1
+            module = importlib.import_module(f"training.commands.{name}")
             module.add_arguments(sub)
     parsed, unknown = parser.parse_known_args(given)
     if unknown:
@@ -97,4 +93,8 @@ def _told(error: Exception) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ModuleNotFoundError as missing:  # before a command runs
+        say_error(_missing(missing))
+        sys.exit(1)
