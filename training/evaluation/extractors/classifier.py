@@ -30,7 +30,7 @@ from training.evaluation.extractors.feature_extractor import (
 from training.storage.files import replacing, write_json
 
 # Part of the cache's names: another recipe makes another classifier.
-RECIPE = 4
+RECIPE = 5
 
 
 class ClassifierExtractor(FeatureExtractor):

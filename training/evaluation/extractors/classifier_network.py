@@ -76,6 +76,24 @@ def build_classifier(
     return keras.Model(images, [features, logits], name="classifier")
 
 
+def with_mirror_image(network: keras.Model) -> keras.Model:
+    """Returns a model that answers by the mean of an image and its mirror image.
+
+    Args:
+        network: of `build_classifier`.
+
+    Returns:
+        A model of the same inputs and outputs, with the network's own weights.
+    """
+    images = keras.Input(network.input_shape[1:], name="images")
+    both = zip(network(images), network(images[:, :, ::-1]), strict=True)
+    means = [
+        keras.layers.Average(name=name)(pair)
+        for name, pair in zip(network.output_names, both, strict=True)
+    ]
+    return keras.Model(images, means, name="classifier")
+
+
 def whiten(model: keras.Model, images: NDArray[np.uint8]) -> None:
     """Sets the first convolution to the directions in which patches of images vary.
 
