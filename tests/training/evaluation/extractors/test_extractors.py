@@ -11,7 +11,11 @@ import pytest
 from tests.training.evaluation import formulas
 from training.evaluation.extractors import KerasExtractor, cached_classifier
 from training.evaluation.extractors.cache import cached_features
-from training.evaluation.extractors.classifier_network import build_classifier, whiten
+from training.evaluation.extractors.classifier_network import (
+    build_classifier,
+    whiten,
+    with_mirror_image,
+)
 from training.evaluation.extractors.classifier_training import (
     LabelledImages,
     accuracy,
@@ -231,6 +235,35 @@ def test_whitened_patches_have_no_correlations(shape):
     np.testing.assert_array_equal(rows[:, :half], -rows[:, half:])
     assert half == min(size * size * shape[2], 24)
     assert not any(one is layer.kernel for one in model.trainable_variables)
+
+
+def test_the_mean_of_an_image_and_its_mirror_image(tmp_path):
+    network = build_classifier((16, 16, 3), classes=4, seed=2)
+    images = formulas.images(0, 5, 16, 16, 3) * 127 + 128
+    wanted = [
+        (one.numpy() + other.numpy()) / 2
+        for one, other in zip(network(images), network(images[:, :, ::-1]), strict=True)
+    ]
+    path = tmp_path / "model.keras"
+    with_mirror_image(network).save(path)
+    for got, want in zip(keras.saving.load_model(path)(images), wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_only_colours_are_mirrored(monkeypatch, channels):
+    monkeypatch.setattr(
+        "training.evaluation.extractors.classifier_training.MINIMUM_STEPS", 2
+    )
+    data = labelled()
+    data = LabelledImages(np.repeat(data.images, channels, axis=-1), data.labels)
+    model = train_classifier(data, epochs=1)
+    images = data.images.astype(np.float32)
+    same = [
+        np.allclose(one, other, rtol=1e-4, atol=1e-4)
+        for one, other in zip(model(images), model(images[:, :, ::-1]), strict=True)
+    ]
+    assert same == [channels == 3] * 2
 
 
 def test_whatever_it_was_trained_by_it_computes_in_float32(monkeypatch):
