@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training import quiet
+from training import quiet, values
 from training.experiments.shared import common_options as options
 from training.experiments.shared import methods, results
 from training.experiments.shared.timing import seconds_per_update
@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     base = options.base_preset(arguments, _BASE)
     methods.check(arguments.methods)
+    values.integer("rounds", arguments.rounds)
     presets = {m: checks.preset(methods.apply(base, m)) for m in arguments.methods}
     checks.data(base.data)
     quiet.import_tensorflow()
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
             "seconds_per_100_updates": 100 * float(np.median(taken)),
             "quartiles": (100 * np.quantile(taken, [0.25, 0.75])).tolist(),
             "relative": float(np.median(taken / first)),
+            "seconds": taken.tolist(),
         }
         for method, taken in times.items()
     ]

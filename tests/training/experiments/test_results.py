@@ -73,6 +73,7 @@ def test_robust_is_within_1_5_of_the_best_everywhere(spectral_f, answer):
         ([3, 4], [1, 2], "doesn't"),
         ([1, 3], [2, 4], "can't tell"),
         ([1, 2], [3, float("inf")], "holds"),
+        ([float("inf")], [float("inf")], "can't tell"),
     ],
 )
 def test_a_pair_needs_each_seed(better, worse, answer):
@@ -92,6 +93,11 @@ def growing(ours, theirs):
     ]
 
 
+def judged_growing(ours, theirs, before=(10, 10)):
+    result = growing({1: before, 8: ours}, {1: before, 8: theirs})
+    return claims._CLAIMS["d"][1](result)[1]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "answer"),
     [
@@ -102,19 +108,75 @@ def growing(ours, theirs):
     ],
 )
 def test_growing_compares_seed_by_seed(ours, theirs, answer):
-    judge = claims._CLAIMS["d"][1]
-    before = {1: [10, 10]}
-    result = growing({**before, 8: ours}, {**before, 8: theirs})
-    assert judge(result)[1] == answer
+    assert judged_growing(ours, theirs) == answer
+
+
+def test_what_diverged_counts_as_the_worst_or_decides_nothing():
+    nothing = float("inf")
+    assert judged_growing([10, 10], [nothing, 12]) == "holds"
+    assert judged_growing([nothing, 10], [12, 12]) == "can't tell"
+    # Nothing is known of how it grew if it diverged at the least value.
+    assert judged_growing([10, 10], [12, 12], before=[nothing, 10]) == "can't tell"
+    everywhere = robustness(20)[0]["rows"]
+    for row in everywhere:
+        row["scores"] = {} if row["setting"] == "F" else row["scores"]
+    measured, found = claims._robust([{"rows": everywhere}])
+    assert found == "doesn't" and "spectral fails in F" in measured
+
+
+def test_growth_of_the_seeds_means_or_mean_of_their_growth():
+    """d's mark is r of the seeds' means, 1.14 here; g's is the mean of r, 1.10."""
+    first, last = [10.0, 90.0], [10.5, 103.5]
+    assert claims._of_means(first, last) == pytest.approx(1.14)
+    assert claims._mean_of_ratios(first, last) == pytest.approx(1.10)
 
 
 def test_near_one_looks_from_update_500_on():
-    def judged(*values):
-        row = {"steps": [50, 500, 550], "values": [9.0, *values]}
+    def judged(*values, diverged=None):
+        row = {
+            "steps": [50, 500, 550][: 1 + len(values)],
+            "values": [9.0, *values],
+            "diverged": diverged,
+        }
         return claims._near_one([{"rows": [row]}, {"rows": [row]}])[1]
 
     assert judged(1.0, 1.05) == "holds"
     assert judged(1.2, 1.3) == "doesn't"
+    assert judged(1.0, 1.05, diverged="at step 600") == "doesn't"
+    assert judged(diverged="at step 60") == "doesn't"
+    assert judged() == "can't tell"
+
+
+def test_time_takes_the_median_of_the_ratios():
+    """Not the ratio of the medians, which is 1.17 here."""
+    rounds = {
+        "vanilla": [1, 1, 1, 1, 1],
+        "weight-norm": [1, 1, 1.2, 2, 2],
+        "spectral": [1.3, 1.3, 1.4, 2.6, 2.6],
+        "wgan-gp": [2, 2, 2.4, 4, 4],
+    }
+    rows = [{"method": name, "seconds": taken} for name, taken in rounds.items()]
+    assert claims._time([{"rows": rows}]) == (
+        "SN 1.30 × WN; WGAN-GP 1.54 × the next slowest",
+        "can't tell",
+    )
+
+
+def test_a_critic_that_diverged_overfits_without_end():
+    curve = {"values": [-1.0]}
+    row = {"critic_loss": {"train": curve, "validation": curve}, "diverged": None}
+    assert claims._overfitting(row) == 0
+    assert claims._overfitting({**row, "diverged": "at step 3"}) == float("inf")
+
+
+def test_one_seed_decides_nothing_and_all_files_count(tmp_path):
+    result = json.loads((DOCS / "results" / "d.json").read_text("utf-8"))
+    for seed in (0, 1):
+        part = [row for row in result["rows"] if row["seed"] == seed]
+        text = json.dumps({**result, "rows": part})
+        (tmp_path / f"d-seed{seed}.json").write_text(text, "utf-8")
+        wanted = "holds" if seed else "can't tell"
+        assert claims.verdicts(tmp_path)["d"].answer == wanted
 
 
 def test_what_was_not_run_is_open():
