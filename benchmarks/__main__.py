@@ -8,7 +8,6 @@ imported, so each may decide about threads before a framework is loaded.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import pathlib
@@ -16,6 +15,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.shared import machine
+from training.arguments import Parser
+from training.terminal import say_error
 
 COMMANDS = {
     "overhead": "what spectral normalization adds to a step, in all and by layer",
@@ -37,12 +38,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: the arguments, `sys.argv[1:]` by default.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=sys.modules["benchmarks"].__doc__
+    parser = Parser(
+        "python -m benchmarks", description=sys.modules["benchmarks"].__doc__
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
+        command.set_defaults(parser=command)
         command.add_argument(
             "--json", type=pathlib.Path, metavar="FILE", help="also write the result"
         )
@@ -52,10 +54,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             module.add_arguments(command)
     arguments = parser.parse_args(argv)
+    if arguments.json is not None and arguments.json.is_dir():
+        arguments.parser.error(f"--json must be a file. Received: {arguments.json}")
 
     about = machine.describe()
     print(machine.sentence(about), flush=True)
-    result = {"machine": about, "arguments": argv, **module.run(arguments)}
+    try:
+        result = {"machine": about, "arguments": argv, **module.run(arguments)}
+    except ValueError as error:
+        say_error(arguments.parser.as_typed(str(error)))
+        raise SystemExit(1) from None
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.shared import environments, tables
 from benchmarks.shared.workers import Worker, WorkerError
+from training import values
 
 _PEERS: tuple[tuple[str, str, str | None, dict[str, str]], ...] = (
     ("sn_keras", "sn_keras_peer", None, {"method": "sn"}),
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     Args:
         arguments: the parsed ones.
     """
+    for name in ("rows", "columns"):
+        values.integer(name, getattr(arguments, name))
     problem = random_problem(arguments.rows, arguments.columns, arguments.seed)
     exact = oracle(problem["w"], problem["x"], problem["c"])
     errors: dict[str, float] = {}

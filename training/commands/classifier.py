@@ -7,6 +7,7 @@ from pathlib import Path
 
 from training import quiet
 from training.evaluation.cache_folder import default_cache_folder
+from training.evaluation.scoring_options import classifier_seed, other_images
 from training.storage.folder import RunFolder
 from training.tables import markdown
 from training.terminal import countdown
@@ -40,14 +41,13 @@ def run(arguments: argparse.Namespace) -> None:
     folder = RunFolder(arguments.run)
     folder.moved_data = arguments.data
     folder.config()
+    seed = classifier_seed(arguments)
     quiet.import_tensorflow()
     from training.evaluation.choice import load_classifier
     from training.evaluation.real_images import scored_source
-    from training.evaluation.scoring_options import other_images
     from training.evaluation.sensitivity import sensitivity
 
-    extractor = load_classifier(folder, arguments.cache, arguments.classifier_seed)
-    print(f"{extractor.identity}\nin {arguments.cache}")
+    others = None
     if arguments.sensitivity:
         real = scored_source(folder, "test")
         others = other_images(folder, real)
@@ -56,6 +56,9 @@ def run(arguments: argparse.Namespace) -> None:
                 "`--sensitivity` needs further images beside those that are scored "
                 f"against. Received: {real.name!r}, which has one split"
             )
+    extractor = load_classifier(folder, arguments.cache, seed)
+    print(f"{extractor.identity}\nin {arguments.cache}")
+    if others is not None:
         moved = sensitivity(extractor, real, others, progress=countdown)
         rows = [[name, f"{value:.3f}"] for name, value in moved.items()]
         head = [f"{others.split} images against {real.split} ones", "FCD"]

@@ -53,7 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
     scoring.protocol(arguments)
     size = values.integer("batch_size", arguments.batch_size)
     memory.check("batch_size", size, size * 4 * _numbers_an_image(config))
-    values.integer("intra", arguments.intra, minimum=0)
+    if values.integer("intra", arguments.intra, minimum=0) == 1:
+        raise ValueError(values.message("intra", "0, or 2 or more", 1))
+    seed = values.integer("seed", arguments.seed, minimum=0, maximum=2**31 - 1)
     quiet.import_tensorflow()
     from training.evaluation.real_images import optional_source
     from training.evaluation.reports import save_report
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         folder,
         intra=arguments.intra,
         intra_real=optional_source(folder, "train") if arguments.intra else None,
-        seed=arguments.seed,
+        seed=seed,
         batch_size=arguments.batch_size,
     )
     real, wanted = evaluation.real, evaluation.protocol.split

@@ -154,16 +154,17 @@ class Evaluation:
     def score_real(self, real: Extracted | None = None) -> dict[str, float]:
         """Scores further real images as if they were generated; {} if there are none.
 
-        The Inception score is that of as many images as there are.
+        The Inception score is that of as many images as there are, in as many parts as
+        have two.
         """
-        if self.others is None:
+        if self.others is None or len(self.others) < 2:
             return {}
         if real is None:
             real = self._real_features(self.real, self.protocol.n_real)
         others = self._real_features(self.others, self.protocol.n_fake)
+        splits = min(self.protocol.splits, len(others) // 2)
         protocol = dataclasses.replace(
-            self.protocol,
-            split_size=max(2, len(others) // self.protocol.splits),
+            self.protocol, splits=splits, split_size=len(others) // splits
         )
         scores = score(real, others, protocol, self.extractor.scores)
         return scores | {"n_real": len(real), "n_fake": len(others)}
@@ -211,8 +212,11 @@ def score(
         Score → value: the Fréchet distance, the Inception score and its deviation (if
         there are logits), the share of images whose class the logits name (if they
         have labels and the extractor knows the data's classes; GAN-test in Shmelkov et
-        al. 2018), the kernel distance and its deviation, precision, recall, density,
-        coverage.
+        al. 2018), the kernel distance and its deviation, precision and recall (of 4
+        images of each kind or more), density and coverage (6).
+
+    Warns:
+        UserWarning: if there are too few images for a score, which is left out.
     """
     part = fake.head(protocol.n_fake)
     scores = {names.frechet: frechet_distance(real.features, part.features)}
@@ -234,8 +238,18 @@ def score(
     )
     scores[names.kernel] = mean
     scores[f"{names.kernel} deviation"] = deviation
-    scores |= precision_recall(real.features, part.features)._asdict()
-    scores |= density_coverage(real.features, part.features)._asdict()
+    fewest = min(len(real), len(part))
+    for scorer, neighbours in ((precision_recall, 3), (density_coverage, 5)):
+        if fewest > neighbours:
+            found = scorer(real.features, part.features, neighbours)
+            scores |= found._asdict()
+    if fewest < 6:
+        warnings.warn(
+            "Precision and recall need 4 images of each kind, density and coverage 6: "
+            f"what {fewest} don't allow is left out.",
+            UserWarning,
+            stacklevel=2,
+        )
     return scores
 
 

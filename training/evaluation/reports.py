@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from training import values
 from training.storage.files import write_json
 from training.storage.folder import RunFolder
 
@@ -63,6 +64,13 @@ class Report:
                 f"`conditions` must hold {sorted(CONDITIONS)}. "
                 f"Received: {sorted(self.conditions)}"
             )
+        values.integer("step", self.step, minimum=0)
+        for name in ("scores", "real_against_real"):
+            found = getattr(self, name)
+            if not isinstance(found, dict) or not all(
+                isinstance(value, (int, float)) for value in found.values()
+            ):
+                raise ValueError(values.message(name, "numbers by name", found))
 
     @property
     def series(self) -> str:

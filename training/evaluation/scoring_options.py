@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training import values
 from training.evaluation.cache_folder import default_cache_folder
 from training.evaluation.protocol import PROTOCOLS, Protocol
 from training.storage.folder import RunFolder
@@ -25,55 +27,74 @@ _OVERRIDES = {
 
 
 def add_options(
-    parser: argparse._ActionsContainer, split_option: str = "--split"
+    parser: argparse._ActionsContainer,
+    split_option: str = "--split",
+    without: Collection[str] = (),
 ) -> None:
     """Adds options of the network to score by and of the protocol.
 
     Args:
         parser: gets the options.
         split_option: what the option of the real images' split is called.
+        without: what keeps its default, and has no option.
     """
-    parser.add_argument(
+
+    def add(option: str, dest: str, default: Any = None, **about: Any) -> None:
+        if dest not in without:
+            parser.add_argument(option, dest=dest, default=default, **about)
+        elif default is not argparse.SUPPRESS:
+            parser.set_defaults(**{dest: default})
+
+    add(
         "--extractor",
-        default="auto",
+        "extractor",
+        "auto",
         help="inception, classifier, the path of a Keras model or of another data "
         "set's cached classifier, or auto: inception if --inception is given, else "
         "classifier",
     )
-    parser.add_argument(
+    add(
         "--inception",
+        "inception",
         type=Path,
         metavar="FILE",
         help="the 2015 Inception network: torch-fidelity's .pth, the frozen .pb, or a "
         "SavedModel's folder",
     )
-    parser.add_argument(
+    add(
         "--protocol",
+        "protocol",
+        "paper",
         choices=sorted(PROTOCOLS),
-        default="paper",
         help="paper: 10 × 5000 images for IS, 10000 test against 5000 generated "
         "images for FID; 50k: 50000 of each, the real ones from training",
     )
     for field, text in _OVERRIDES.items():
-        parser.add_argument(
+        add(
             "--" + field.replace("_", "-"),
+            field,
+            argparse.SUPPRESS,
             type=int,
-            default=argparse.SUPPRESS,
             help=f"{text}, in place of the protocol's",
         )
-    parser.add_argument(
+    add(
         split_option,
-        dest="scored_split",
+        "scored_split",
         metavar="SPLIT",
         help="the real images' split, in place of the protocol's",
     )
-    parser.add_argument(
-        "--classifier-seed", type=int, default=0, help="seed of the classifier"
+    add(
+        "--classifier-seed",
+        "classifier_seed",
+        0,
+        type=int,
+        help="seed of the classifier",
     )
-    parser.add_argument(
+    add(
         "--cache",
+        "cache",
+        default_cache_folder(),
         type=Path,
-        default=default_cache_folder(),
         help="folder of classifiers and real images' features",
     )
 
@@ -103,6 +124,11 @@ def create_evaluation(
         source = scored_source(folder, wanted.split)
     else:
         source = run_source(folder, wanted.split)
+    if len(source) < 2:
+        raise ValueError(
+            f"The data must have 2 images or more in the split {source.split!r}, which "
+            f"is scored against. Received: {len(source)}"
+        )
     extractor = choose_extractor(
         folder,
         arguments.extractor,
@@ -128,8 +154,18 @@ def other_images(folder: RunFolder, real: DataSource) -> DataSource | None:
     return None if found is None or found.split == real.split else found
 
 
+def classifier_seed(arguments: argparse.Namespace) -> int:
+    """Returns the classifier's seed, checked."""
+    return values.integer("classifier_seed", arguments.classifier_seed, 0, 2**31 - 1)
+
+
 def protocol(arguments: argparse.Namespace) -> Protocol:
-    """Returns the protocol that was asked for, under a name of its own."""
+    """Returns the protocol that was asked for, under a name of its own.
+
+    Raises:
+        ValueError: if an option is out of its range, the classifier's seed too.
+    """
+    classifier_seed(arguments)
     given = {
         field: value for field, value in vars(arguments).items() if field in _OVERRIDES
     }

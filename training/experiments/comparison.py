@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from training import values
 from training.experiments.shared import common_options as options
 from training.experiments.shared import grid, results
 from training.experiments.shared import methods as known
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     base = options.base_preset(arguments, _BASE)
     known.check(arguments.methods)
+    values.integer("rounds", arguments.rounds)
     members = [
         Member(name, known.apply(base, name), {"method": name})
         for name in arguments.methods
@@ -67,13 +69,23 @@ def run(arguments: argparse.Namespace) -> None:
     how = options.run_options(arguments)
     sources = grid.load_sources(members)
     finished = list(grid.train(output, members, sources, how))
+    diverged = {one.member.name: one.diverged for one in finished if one.diverged}
+    for name, message in diverged.items():
+        print(f"{name} diverged: {message}")
     folders = {one.member.name: one.folder for one in finished}
 
     def samples(result: results.Result, path: Path) -> None:
         draw(folders, path)
 
-    rows = timed(members, sources[0], arguments.rounds)
-    results.finish(output, base, tables, samples, rounds=arguments.rounds, rows=rows)
+    results.finish(
+        output,
+        base,
+        tables,
+        samples,
+        rounds=arguments.rounds,
+        rows=timed(members, sources[0], arguments.rounds),
+        diverged=diverged,
+    )
 
 
 def timed(members: Sequence[Member], source: Any, rounds: int) -> list[dict[str, Any]]:
@@ -96,11 +108,15 @@ def timed(members: Sequence[Member], source: Any, rounds: int) -> list[dict[str,
 
 
 def tables(result: results.Result) -> str:
-    """Returns the rows as a Markdown table."""
+    """Returns the rows as a Markdown table, with what diverged."""
     rows = result["rows"]
     head = ["method", "seconds per update of G", f"relative to {rows[0]['method']}"]
     cells = [
-        [row["method"], f"{row['seconds_per_update']:.3f}", f"{row['relative']:.2f}"]
+        [
+            row["method"] + ", diverged" * (row["method"] in result["diverged"]),
+            f"{row['seconds_per_update']:.3f}",
+            f"{row['relative']:.2f}",
+        ]
         for row in rows
     ]
     return markdown([head, *cells])

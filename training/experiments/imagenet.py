@@ -30,6 +30,16 @@ _METHODS: dict[str, Preset] = {
     "concat-none": dataclasses.replace(_CONCAT, normalizer="none"),
     "projection-spectral": paper.get("imagenet-projection"),
 }
+# The curves are scored as the runs train, by their own network and the paper's numbers
+# of real images: the last scores must rest on the same.
+_NOT_OF_CURVES = (
+    "extractor",
+    "protocol",
+    "n_real",
+    "scored_split",
+    "classifier_seed",
+    "cache",
+)
 _SIMILARITY = "intra_ms_ssim"
 _SMALL_SCORE_IMAGES = 500
 
@@ -56,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=20,
         help="generated images of each, of which 100 pairs are compared",
     )
-    options.add_scoring(parser)
+    options.add_scoring(parser, _NOT_OF_CURVES)
     decided = ("normalizer", "conditioning")
     options.add_preset(parser, _CONCAT, decided)
     options.add_run_options(parser, without=("inception", "score_every"))
@@ -71,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
         for name in arguments.methods
     ]
     base = members[0].preset
-    every = max(1, base.steps // 20) if arguments.every is None else arguments.every
+    every = options.every(arguments, base.steps, parts=20)
     how = RunOptions(score_every=every)
     if arguments.small:
         how = dataclasses.replace(how, score_images=_SMALL_SCORE_IMAGES)
@@ -88,7 +98,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments,
         how,
         sources,
-        [Measurement(every, similarity)],
+        [Measurement(every, _SIMILARITY, similarity)],
     )
     for row in scored.rows:
         folder = RunFolder(output / row["run"])

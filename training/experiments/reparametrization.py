@@ -32,6 +32,7 @@ _METHODS = (
     "resnet-ac-wgan-gp",
     "resnet-ac-wgan-gp-spectral-gamma",
 )
+_PREFIX = "critic_loss/"
 _TOGETHER = 100  # images in a call of D
 
 
@@ -74,9 +75,10 @@ def run(arguments: argparse.Namespace) -> None:
             {"method": name, "seed": seed},
         )
         for name, preset in base.items()
-        for seed in arguments.seeds
+        for seed in options.seeds(arguments)
     ]
     first = members[0].preset
+    every = options.every(arguments, first.steps)
     how = options.run_options(arguments)
     # Not the part that is there by default, which may hold the test images.
     sources = grid.load_sources(members, split="train")
@@ -86,19 +88,18 @@ def run(arguments: argparse.Namespace) -> None:
     if new is None:
         print(f"{first.data} has no test images: the critic's loss is of training's.")
     images = {"train": sources[0]} | ({} if new is None else {"validation": new})
-    every = max(1, first.steps // 100) if arguments.every is None else arguments.every
     scored = train_and_score(
         output,
         members,
         arguments,
         how,
         sources,
-        [Measurement(every, CriticLoss(images, arguments.critic_images))],
+        [Measurement(every, _PREFIX, CriticLoss(images, arguments.critic_images))],
     )
     for row in scored.rows:
         folder = RunFolder(output / row["run"])
         row["critic_loss"] = {
-            kind: curves.over_steps(folder, f"critic_loss/{kind}") for kind in images
+            kind: curves.over_steps(folder, f"{_PREFIX}{kind}") for kind in images
         }
     named = dataclasses.replace(first, name="reparametrization")
     results.finish(output, named, tables, draw, **scored.as_json())
@@ -140,7 +141,7 @@ class CriticLoss:
             loss = gan.adversarial_loss.discriminator(
                 _logits(gan, real, labels), _logits(gan, fake, labels)
             )
-            losses[f"critic_loss/{kind}"] = float(loss)
+            losses[f"{_PREFIX}{kind}"] = float(loss)
         return losses
 
 

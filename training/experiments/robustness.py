@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     base = options.base_preset(arguments, _BASE)
     scored = train_and_score(
         output,
-        members(base, arguments.methods, arguments.settings, arguments.seeds),
+        members(base, arguments.methods, arguments.settings, options.seeds(arguments)),
         arguments,
         options.run_options(arguments),
     )

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         if one.diverged is not None:
             print(f"{one.member.name} diverged and is left out: {one.diverged}")
             continue
-        rows += _spectra(one)
+        rows += _spectra(one, how.score_every is not None)
     results.finish(output, base, tables, draw, rows=rows)
 
 
@@ -80,9 +80,15 @@ def restored(folder: RunFolder, source: DataSource) -> tuple[GAN, int]:
     return gan, checkpoint.step
 
 
-def _spectra(one: grid.Trained) -> list[dict[str, Any]]:
+def _spectra(one: grid.Trained, scored: bool) -> list[dict[str, Any]]:
     from training.runs.callbacks import spectra
+    from training.storage.checkpoints import Checkpoints
 
+    if scored and Checkpoints(one.folder.checkpoints).best() is None:
+        raise ValueError(
+            "`output` must be a folder whose runs were scored as they trained, for "
+            f"`score_every`. Received: {one.folder.path}, which wasn't"
+        )
     gan, step = restored(one.folder, one.source)
     return [
         {

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     base = options.base_preset(arguments, _BASE)
     methods.check(arguments.methods)
-    every = max(1, base.steps // 100) if arguments.every is None else arguments.every
+    every = options.every(arguments, base.steps)
     members = [
         Member(f"{name}-seed{base.seed}", methods.apply(base, name), {"method": name})
         for name in arguments.methods
@@ -52,19 +52,24 @@ def run(arguments: argparse.Namespace) -> None:
     sources, jobs = grid.load_sources(members), options.jobs(arguments)
     from training.runs.callbacks.measurements import Measurement
 
-    measured = [Measurement(every, norms)]
+    diverged = {}
+    measured = [Measurement(every, _PREFIX, norms)]
     for one in grid.train(output, members, sources, how, measured, jobs):
+        if one.diverged is not None:
+            print(f"{one.member.name} diverged: {one.diverged}")
+            diverged[one.member.name] = one.diverged
         for name in curves.names(one.folder, _PREFIX):
             rows.append(
                 {
                     **one.member.about,
                     "layer": name.removeprefix(_PREFIX),
                     "run": f"runs/{one.member.name}",
-                    "diverged": one.diverged,
                     **curves.over_steps(one.folder, name),
                 }
             )
-    results.finish(output, base, tables, draw, every=every, rows=rows)
+    results.finish(
+        output, base, tables, draw, every=every, rows=rows, diverged=diverged
+    )
 
 
 def norms(gan: Any) -> dict[str, float]:

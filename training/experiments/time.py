@@ -13,6 +13,7 @@ from training.experiments.shared import methods, results
 from training.experiments.shared.timing import seconds_per_update
 from training.runs import checks, fit
 from training.runs.preset import Preset
+from training.storage.files import check_writable
 from training.tables import markdown
 
 _BASE = Preset(
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     values.integer("rounds", arguments.rounds)
     presets = {m: checks.preset(methods.apply(base, m)) for m in arguments.methods}
     checks.data(base.data)
+    check_writable(output, "output")
     quiet.import_tensorflow()
     source = fit.load_images(base)
     times = seconds_per_update(presets, source, arguments.rounds)

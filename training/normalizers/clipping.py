@@ -8,4 +8,5 @@ WEIGHT_CLIPPING = Normalizer(
     "kernels of D's convolutions clipped to [-0.01, 0.01] after each step",
     layer_kwargs={"kernel_constraint": lambda: sn_keras.WeightClip()},
     convolutions_only=True,
+    bounds=False,  # the last layer is left as it is
 )

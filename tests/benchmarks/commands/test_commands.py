@@ -163,6 +163,19 @@ def test_an_unknown_command_is_refused(capsys):
     assert "overhead" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["gradient", "--rows", "0"], 1, "`--rows` must be an integer of 1 or more"),
+        (["startup", "--json", "."], 2, "--json must be a file. Received: ."),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback(arguments, code, message, capsys):
+    with pytest.raises(SystemExit) as done:
+        __main__.main(arguments)
+    assert done.value.code == code and message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", list(__main__.COMMANDS))
 def test_help_of_each_command(name, capsys):
     with pytest.raises(SystemExit) as done:

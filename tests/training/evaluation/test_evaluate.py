@@ -265,10 +265,15 @@ def test_saved_reports_make_a_curve_without_doubles(make_run):
     assert [report.step for report in load_reports(folder)] == [300, 700, 700]
 
 
-def test_damaged_report_is_named(make_run):
+@pytest.mark.parametrize(
+    "change",
+    [{"scores": {"FID": None}}, {"real_against_real": None}, {"step": "2"}, None],
+)
+def test_damaged_report_is_named(make_run, change):
     folder = make_run()
     path = save_report(folder, make_report(300, 50.0))
-    path.write_text("{")
+    whole = json.loads(path.read_text())
+    path.write_text("{" if change is None else json.dumps({**whole, **change}))
     with pytest.raises(ValueError, match=r"step-00000300.* is damaged"):
         load_reports(folder)
 
@@ -384,6 +389,55 @@ def test_command_with_a_keras_model(make_run, pixels, tmp_path, capsys):
     assert load_reports(folder)[0].real_against_real == {}
 
 
+@pytest.mark.parametrize(
+    ("few", "other", "scores", "baseline"),
+    [
+        (2, 3, {"FD-quarters"}, {"FD-quarters", "PS-quarters"}),
+        (4, 90, {"precision", "recall"}, {"precision"}),
+        (6, 90, {"precision", "density", "coverage"}, {"density"}),
+        (6, 1, {"precision", "density", "coverage"}, set()),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*covariance is singular")
+@pytest.mark.filterwarnings("ignore:Precision and recall need")
+def test_few_real_images_have_the_scores_that_they_allow(
+    make_run, pixels, tmp_path, few, other, scores, baseline
+):
+    folder = make_run()
+    test, train = (source.sample(90)[0] for source in sources(folder))
+    report = Evaluation(
+        pixels,
+        SMALL,
+        ArraySource(test[:few]),
+        ArraySource(train[:other]),
+        cache=tmp_path,
+    ).score_run(folder)
+    assert scores <= set(report.scores)
+    assert ("precision" in report.scores) == (few >= 4)
+    assert ("density" in report.scores) == (few >= 6)
+    assert baseline <= set(report.real_against_real)
+    assert bool(report.real_against_real) == (other >= 2)
+
+
+def test_one_real_image_is_too_few(make_run, tmp_path, capsys):
+    run = make_run()
+    write_idx(tmp_path / "data", "t10k", 1, seed=1)
+    assert main(["evaluate", str(run.path), "--cache", str(tmp_path)]) == 1
+    assert "2 images or more in the split 'test'" in capsys.readouterr().err
+
+
+def test_no_classifier_is_trained_for_a_sensitivity_that_can_not_be(
+    make_run, tmp_path, capsys
+):
+    run = make_run()
+    for path in (tmp_path / "data").glob("t10k*"):
+        path.unlink()
+    command = ["classifier", str(run.path), "--cache", str(tmp_path), "--sensitivity"]
+    assert main(command) == 1
+    assert "`--sensitivity` needs further images" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.keras"))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
@@ -425,6 +479,9 @@ def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
         (["--split", "all"], "'all'"),
         (["--n-fake", "1"], "`--n-fake` must be an integer of 2 or more"),
         (["--weights", "best"], "--score-every"),
+        (["--intra", "1"], "`--intra` must be 0, or 2 or more"),
+        (["--seed", str(10**20)], "`--seed` must be an integer from 0"),
+        (["--classifier-seed", "-1"], "`--classifier-seed` must be an integer from 0"),
     ],
 )
 def test_command_refuses(make_run, pixels, tmp_path, arguments, message, capsys):

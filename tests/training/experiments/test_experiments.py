@@ -103,7 +103,8 @@ def test_imagenet_draws_curves_of_scores_and_likeness(
     monkeypatch.setattr(classifier_training, "MINIMUM_STEPS", 5)
     options = "--methods concat-none projection-spectral --steps 18 --every 9"
     options += " --score-images 30 --similarity-images 5 --discriminator-steps 1"
-    found = experiment("imagenet", *options.split())
+    options += " --n-fake 30 --splits 1 --split-size 30"
+    found = experiment("imagenet", *options.split(), scored=False)
     for row, preset in presets(found, tmp_path):
         conditioning, normalizer = row["method"].split("-")
         assert preset["conditioning"] == conditioning
@@ -113,6 +114,11 @@ def test_imagenet_draws_curves_of_scores_and_likeness(
         assert set(row["curves"]) == {"CS", "FCD", "intra_ms_ssim"}
         for curve in row["curves"].values():
             assert curve["steps"] == [9, 18]
+        # The last point and the last score are of the same generator and network.
+        last = row["curves"]["FCD"]["values"][-1]
+        assert row["scores"]["FCD"] == pytest.approx(last, rel=1e-3)
+    with pytest.raises(SystemExit):  # the curves know of no other network
+        experiment("imagenet", "--classifier-seed", "3", scored=False)
 
 
 class Pretender:
@@ -136,7 +142,7 @@ def test_similarity_is_1_for_a_collapsed_class(data):
 
 
 def test_imagenet_needs_labels_and_pixels(experiment, tmp_path, capsys):
-    experiment("imagenet", "--similarity-images", "1", code=1)
+    experiment("imagenet", "--similarity-images", "1", scored=False, code=1)
     assert "`--similarity-images`" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

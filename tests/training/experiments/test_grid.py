@@ -1,5 +1,6 @@
 """Figure 1, and what every grid of runs has to do: carry on, and score once."""
 
+import json
 import os
 import signal
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sn_keras import SpectralNormalization
 from training import GAN
 from training.evaluation.evaluation import Evaluation
 from training.evaluation.reports import load_reports
-from training.experiments.shared import results
+from training.experiments.shared import grid, results
 from training.runs.callbacks import finiteness
 from training.runs.callbacks.finiteness import NonFiniteError
+from training.runs.preset import Preset
 from training.storage.folder import RunFolder
 
 FEW = "--methods spectral gan-gp --settings C --steps 3".split()
@@ -115,8 +118,8 @@ def test_a_run_that_diverges_is_a_result(experiment, monkeypatch, capsys):
     [
         (["--methods", "spectral", "magic"], "'weight-norm'"),
         (["--settings", "G"], "`--settings` must be some of ['A',"),
-        (["--seeds", "0", "0"], "twice"),
-        (["--seeds", "-1"], "seed"),
+        (["--seeds", "0", "0"], "`--seeds` must be values, each once"),
+        (["--seeds", "-1"], "`--seeds` must be an integer from 0"),
         (["--steps", "0"], "`--steps`"),
         (["--n-fake", "1"], "`--n-fake`"),
         (["--inception", "nowhere.pth"], "`--inception` must be a file that exists"),
@@ -129,6 +132,8 @@ def test_a_run_that_diverges_is_a_result(experiment, monkeypatch, capsys):
         (["--scored-split", "nope"], "'nope'"),
         (["--data", "nowhere"], "'nowhere'"),
         (["--checkpoint-every", "0"], "`--checkpoint-every`"),
+        (["--classifier-seed", "-1"], "`--classifier-seed` must be an integer from 0"),
+        (["--cache", __file__], "`--cache` must be a folder"),
     ],
 )
 def test_wrong_options_are_named_before_anything_is_written(
@@ -137,6 +142,111 @@ def test_wrong_options_are_named_before_anything_is_written(
     experiment("robustness", *options, code=1)
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("n-dis", ["--n-dis", "0"], "`--n-dis` must be an integer of 1"),
+        ("n-dis", ["--n-dis", "1", "1"], "`--n-dis` must be values, each once"),
+        ("feature-dimension", ["--factors", "0"], "`--factors` must be a number above"),
+        ("reparametrization", ["--every", "0"], "`--every` must be an integer of 1"),
+        ("spectral-norms", ["--every", "-1"], "`--every` must be an integer of 1"),
+        ("time", ["--rounds", "0"], "`--rounds` must be an integer of 1"),
+        ("comparison", ["--rounds", "0"], "`--rounds` must be an integer of 1"),
+    ],
+)
+def test_what_an_experiment_alone_has_is_named(
+    name, options, message, experiment, tmp_path, capsys
+):
+    scored = name not in ("spectral-norms", "time", "comparison")
+    experiment(name, *options, scored=scored, code=1)
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["robustness", "time", "comparison"])
+def test_a_file_is_no_output(name, experiment, tmp_path, capsys):
+    (tmp_path / "out").write_text("mine")
+    scored = name == "robustness"
+    experiment(name, scored=scored, code=1)
+    assert "`--output` must be a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_finished_folder_is_not_taken_for_what_it_is_not(
+    experiment, tmp_path, capsys
+):
+    """Fewer steps, other steps measured, an experiment that measured nothing."""
+    few = ["--methods", "spectral", "--steps", "4", "--every", "2"]
+    found = experiment("spectral-norms", *few, scored=False)
+    again = experiment("spectral-norms", *few, scored=False)
+    assert found["rows"] == again["rows"]
+    for changed, message in (
+        (["--steps", "3"], "`--steps` must be 4 or more"),
+        (["--every", "1"], "measured every 1 steps. Received: "),
+    ):
+        experiment("spectral-norms", *few, *changed, scored=False, code=1)
+        assert message in capsys.readouterr().err
+    few = ["--methods", "spectral", "--steps", "2"]
+    experiment("singular-values", *few, scored=False, output="other")
+    scored = [*few, "--score-every", "1"]
+    experiment("singular-values", *scored, scored=False, output="other", code=1)
+    assert "for `--score-every`" in capsys.readouterr().err
+    experiment("spectral-norms", *few, scored=False, output="other", code=1)
+    assert "which wasn't at step 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[]", "3", '{"message": 1, "preset": 3}', "\xff", '{"message": "x"}'],
+)
+def test_a_damaged_note_of_a_divergence_is_none(text, tmp_path):
+    (tmp_path / grid._DIVERGED).write_bytes(text.encode("latin-1"))
+    preset = Preset("a", "b", "mnist5k")
+    assert grid._known_to_diverge(RunFolder(tmp_path), preset) is None
+
+
+def test_a_divergence_of_a_version_with_fewer_fields_is_known(tmp_path):
+    preset = Preset("a", "b", "mnist5k")
+    fields = {k: v for k, v in preset.as_dict().items() if k != "flips"}
+    note = {"message": "at step 2", "preset": fields}
+    (tmp_path / grid._DIVERGED).write_text(json.dumps(note))
+    assert grid._known_to_diverge(RunFolder(tmp_path), preset) == "at step 2"
+
+
+@pytest.mark.slow
+def test_scores_are_those_of_evaluate(experiment, tmp_path):
+    """Of averaged weights, and of no report with other latents."""
+    one = "--methods spectral --settings C --steps 3 --ema 0.5".split()
+    (row,) = experiment("robustness", *one)["rows"]
+    run = tmp_path / "out" / row["run"]
+    (report,) = load_reports(RunFolder(run))
+    assert row["weights"] == report.weights == "ema"
+    path = next((run / "scores").glob("*.json"))
+    other = json.loads(path.read_text())
+    other["seed"], other["scores"]["FD-quarters"] = 7, 0.0
+    path.write_text(json.dumps(other))
+    assert experiment("robustness", *one)["rows"] == [row]
+
+
+@pytest.mark.slow
+def test_a_kernel_that_is_nan_where_it_is_measured_is_a_divergence(
+    experiment, monkeypatch, capsys
+):
+    def poison(model):
+        layer = model.discriminator.get_layer("conv")
+        if not isinstance(layer, SpectralNormalization):
+            layer.kernel.assign(np.full(layer.kernel.shape, np.nan))
+
+    few = "--methods vanilla spectral --steps 3 --every 2".split()
+    with monkeypatch.context() as patch:
+        at_step(patch, 2, poison)
+        found = experiment("spectral-norms", *few, scored=False)
+    assert "conv/kernel is not finite at step 2" in found["diverged"]["vanilla-seed0"]
+    assert {row["method"] for row in found["rows"]} == {"spectral"}
+    assert "vanilla-seed0 diverged" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["robustness", "singular-values", "time"])

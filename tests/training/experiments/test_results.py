@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from training.experiments import EXPERIMENTS, claims
+from training.experiments import EXPERIMENTS, claims, judges
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "experiments.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def robustness(spectral_f):
 )
 def test_robust_is_within_1_5_of_the_best_everywhere(spectral_f, answer):
     """Clipping fails in A; WGAN-GP diverged in F, which is a failure too."""
-    measured, found = claims._robust(robustness(spectral_f))
+    measured, found = judges.robust(robustness(spectral_f))
     assert found == answer and "wgan-gp fails in F" in measured
 
 
@@ -77,7 +77,7 @@ def test_robust_is_within_1_5_of_the_best_everywhere(spectral_f, answer):
     ],
 )
 def test_a_pair_needs_each_seed(better, worse, answer):
-    assert claims._before(better, worse) == answer
+    assert judges._before(better, worse) == answer
 
 
 def growing(ours, theirs):
@@ -120,30 +120,27 @@ def test_what_diverged_counts_as_the_worst_or_decides_nothing():
     everywhere = robustness(20)[0]["rows"]
     for row in everywhere:
         row["scores"] = {} if row["setting"] == "F" else row["scores"]
-    measured, found = claims._robust([{"rows": everywhere}])
+    measured, found = judges.robust([{"rows": everywhere}])
     assert found == "doesn't" and "spectral fails in F" in measured
 
 
 def test_growth_of_the_seeds_means_or_mean_of_their_growth():
     """d's mark is r of the seeds' means, 1.14 here; g's is the mean of r, 1.10."""
     first, last = [10.0, 90.0], [10.5, 103.5]
-    assert claims._of_means(first, last) == pytest.approx(1.14)
-    assert claims._mean_of_ratios(first, last) == pytest.approx(1.10)
+    assert judges.of_means(first, last) == pytest.approx(1.14)
+    assert judges.mean_of_ratios(first, last) == pytest.approx(1.10)
 
 
 def test_near_one_looks_from_update_500_on():
-    def judged(*values, diverged=None):
-        row = {
-            "steps": [50, 500, 550][: 1 + len(values)],
-            "values": [9.0, *values],
-            "diverged": diverged,
-        }
-        return claims._near_one([{"rows": [row]}, {"rows": [row]}])[1]
+    def judged(*values, diverged=()):
+        steps = [50, 500, 550][: 1 + len(values)]
+        row = {"steps": steps, "values": [9.0, *values]}
+        return judges.near_one([{"rows": [row], "diverged": diverged}] * 2)[1]
 
     assert judged(1.0, 1.05) == "holds"
     assert judged(1.2, 1.3) == "doesn't"
-    assert judged(1.0, 1.05, diverged="at step 600") == "doesn't"
-    assert judged(diverged="at step 60") == "doesn't"
+    assert judged(1.0, 1.05, diverged={"spectral-seed0": "at 600"}) == "doesn't"
+    assert judged(diverged={"spectral-seed0": "at 60"}) == "doesn't"
     assert judged() == "can't tell"
 
 
@@ -156,7 +153,7 @@ def test_time_takes_the_median_of_the_ratios():
         "wgan-gp": [2, 2, 2.4, 4, 4],
     }
     rows = [{"method": name, "seconds": taken} for name, taken in rounds.items()]
-    assert claims._time([{"rows": rows}]) == (
+    assert judges.time([{"rows": rows}]) == (
         "SN 1.30 × WN; WGAN-GP 1.54 × the next slowest",
         "can't tell",
     )
@@ -165,8 +162,8 @@ def test_time_takes_the_median_of_the_ratios():
 def test_a_critic_that_diverged_overfits_without_end():
     curve = {"values": [-1.0]}
     row = {"critic_loss": {"train": curve, "validation": curve}, "diverged": None}
-    assert claims._overfitting(row) == 0
-    assert claims._overfitting({**row, "diverged": "at step 3"}) == float("inf")
+    assert judges._overfitting(row) == 0
+    assert judges._overfitting({**row, "diverged": "at step 3"}) == float("inf")
 
 
 def test_one_seed_decides_nothing_and_all_files_count(tmp_path):

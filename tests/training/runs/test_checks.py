@@ -106,7 +106,7 @@ def test_a_wasserstein_loss_needs_a_bounded_discriminator(normalizer):
 def test_a_penalty_or_another_normalizer_bounds_it():
     checked(loss="wasserstein", normalizer="none", gradient_penalty=10)
     assert {n.name for n in NORMALIZERS.values() if not n.bounds} == UNBOUNDED
-    checked(loss="wasserstein", normalizer="weight-clipping")
+    checked(loss="wasserstein", normalizer="weight-norm")
 
 
 @pytest.mark.parametrize(

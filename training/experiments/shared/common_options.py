@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from training import arguments as options
+from training import values
 from training.evaluation import scoring_options as scoring
 from training.experiments.shared.methods import METHODS
 from training.experiments.shared.side_by_side import Jobs
@@ -100,10 +101,11 @@ def add_methods(
     )
 
 
-def add_scoring(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of how runs are scored."""
+def add_scoring(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """Adds the options of how runs are scored, but for those in `without`."""
+    group = parser.add_argument_group("how it is scored")
     # `--split` is that of the preset: the share of the images that is held out.
-    scoring.add_options(parser.add_argument_group("how it is scored"), "--scored-split")
+    scoring.add_options(group, "--scored-split", without)
 
 
 def add_seeds(parser: argparse.ArgumentParser, defaults: Sequence[int] = (0,)) -> None:
@@ -116,6 +118,35 @@ def add_seeds(parser: argparse.ArgumentParser, defaults: Sequence[int] = (0,)) -
         metavar="SEED",
         help="a run each",
     )
+
+
+def seeds(arguments: argparse.Namespace) -> list[int]:
+    """Returns the list of seeds.
+
+    Raises:
+        ValueError: if one is out of its range or given twice.
+    """
+    return each_once(
+        "seeds", [values.integer("seeds", s, 0, 2**31 - 1) for s in arguments.seeds]
+    )
+
+
+def each_once(argument: str, given: list[Any]) -> list[Any]:
+    """Returns a list of values, none of which may stand in it twice."""
+    if len(set(given)) < len(given):
+        raise ValueError(values.message(argument, "values, each once", given))
+    return given
+
+
+def every(arguments: argparse.Namespace, steps: int, parts: int = 100) -> int:
+    """Returns `--every`, the steps between two measurements: by default a part of all.
+
+    Raises:
+        ValueError: if it is below 1.
+    """
+    if arguments.every is None:
+        return max(1, steps // parts)
+    return values.integer("every", arguments.every)
 
 
 def base_preset(arguments: argparse.Namespace, defaults: Preset) -> Preset:

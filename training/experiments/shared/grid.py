@@ -15,7 +15,7 @@ from training.experiments.shared.stopping import StoppedError
 from training.runs import checks, fit
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
-from training.storage.files import write_json
+from training.storage.files import check_writable, write_json
 from training.storage.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -123,20 +123,21 @@ def train(
 
     Raises:
         StoppedError: if a signal came or a run in another process failed.
-        ValueError: if a member is out of its range (before anything is written) or its
-            folder belongs to something else.
+        ValueError: if a member is out of its range (before anything is written), or its
+            folder belongs to something else, has more steps, or was measured less
+            often.
     """
     from training.runs.callbacks.finiteness import NonFiniteError
 
     presets = [checks.preset(member.preset) for member in members]
     names = [member.name for member in members]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"No value may be given twice. Received twice: {twice}")
     jobs = jobs or Jobs()
     if jobs.only is not None:
         values.name("only_run", jobs.only, names)
+    check_writable(output, "output")
     folders = [RunFolder(output / "runs" / name) for name in names]
+    for folder, preset in zip(folders, presets, strict=True):
+        _check_done(folder, preset, options, measurements)
     if jobs.count > 1 and jobs.only is None:
         grid = zip(folders, presets, strict=True)
         train_side_by_side([f.path.name for f, p in grid if not _ended(f, p)], jobs)
@@ -184,6 +185,32 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
+def _check_done(
+    folder: RunFolder,
+    preset: Preset,
+    options: RunOptions,
+    measurements: Sequence[Measurement],
+) -> None:
+    """Raises if what a folder holds isn't what it would hold if trained now."""
+    from training.evaluation.generators import step_of
+
+    done = step_of(folder)
+    if done > preset.steps:
+        least = f"{done} or more, the steps that {folder.path} has"
+        raise ValueError(values.message("steps", least, preset.steps))
+    together = options.steps_per_execution
+    for one in measurements:
+        # After an execution of several steps comes what was due in it.
+        wanted = {-(-s // together) * together for s in range(0, done + 1, one.every)}
+        missing = wanted - one.steps_in(folder) - {0}
+        if missing:
+            raise ValueError(
+                "`output` must be a folder whose runs were measured every "
+                f"{one.every} steps. Received: {folder.path}, which wasn't at step "
+                f"{min(missing)}"
+            )
+
+
 def _ended(folder: RunFolder, preset: Preset) -> bool:
     from training.evaluation.generators import step_of
 
@@ -193,11 +220,16 @@ def _ended(folder: RunFolder, preset: Preset) -> bool:
 
 def _known_to_diverge(folder: RunFolder, preset: Preset) -> str | None:
     """Returns what happened when this run was trained before, if it diverged."""
+    wanted = preset.as_dict()
     try:
         about = json.loads((folder.path / _DIVERGED).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        message = str(about["message"])
+        # Of a version that hadn't yet all the fields.
+        before = {**Preset.defaults(), **about["preset"]}
+        longer = wanted["steps"] >= before["steps"]
+    except FileNotFoundError:
         return None
-    wanted = preset.as_dict()
-    before = about["preset"]
+    except (ValueError, TypeError, KeyError):
+        return None  # damaged: the run is trained again
     same = all(before.get(k) == wanted[k] for k in wanted if k not in _IGNORED)
-    return about["message"] if same and wanted["steps"] >= before["steps"] else None
+    return message if same and longer else None

@@ -30,7 +30,8 @@ class Scored:
 
     Attributes:
         rows: a run each: what its member is about, `run` (its folder), `step`, `scores`
-            (none if it diverged) and `diverged` (None, or what happened).
+            (none if it diverged), `weights` (which of G's) and `diverged` (None, or
+            what happened).
         names: the scores to show: the Inception score's name and the Fréchet
             distance's, by what the runs are scored by.
         conditions: what the scores rest on, see `Report`.
@@ -116,6 +117,7 @@ def train_and_score(
                 )
             report = _report(evaluation, one.folder)
             row["step"], scores = report.step, report.scores
+            row["weights"] = report.weights
             conditions = report.conditions
             shown = ", ".join(
                 f"{n} {scores[n]:.4g}" for n in _names(evaluation, scores)
@@ -137,6 +139,7 @@ def _check_scorable(
 ) -> None:
     from training.data import load_configured
     from training.evaluation.choice import extractor_of_file
+    from training.evaluation.extractors.cache import prepare_cache
     from training.evaluation.real_images import check_labelled
 
     # Before days of training, not after.
@@ -149,22 +152,28 @@ def _check_scorable(
             check_labelled(source)
     if arguments.scored_split is not None:
         load_configured(presets[0].as_dict(), arguments.scored_split)
+    prepare_cache(arguments.cache)
 
 
 def _report(evaluation: Evaluation, folder: RunFolder) -> Report:
-    """Returns the report of a run's last generator, from its folder if it's there."""
+    """Returns the report of a run's generator, from its folder if it's there.
+
+    It is that of `training evaluate`: averaged weights where the run has them.
+    """
     from training.evaluation.generators import step_of
     from training.evaluation.reports import load_reports, save_report
 
+    weights = folder.usual_weights()
     for report in load_reports(folder):
         if (
-            report.step == step_of(folder)
-            and report.weights == "last"
+            report.step == step_of(folder, weights)
+            and report.weights == weights
+            and report.seed == evaluation.seed
             and report.protocol == evaluation.protocol.name
             and report.conditions["graph"] == evaluation.extractor.identity
         ):
             return report
-    report = evaluation.score_run(folder)
+    report = evaluation.score_run(folder, weights)
     save_report(folder, report)
     return report
 

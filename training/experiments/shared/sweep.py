@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training import values
 from training.experiments.shared import common_options as options
 from training.experiments.shared import curves, methods, results
 from training.experiments.shared.grid import Member
@@ -86,6 +87,12 @@ class Sweep:
 
     def _members(self, base: Preset, arguments: argparse.Namespace) -> list[Member]:
         methods.check(arguments.methods)
+        name = self.option.lstrip("-").replace("-", "_")
+        for value in arguments.values:
+            if isinstance(value, int):
+                values.integer(name, value)
+            else:
+                values.number(name, value, above=0)
         return [
             Member(
                 f"{method}-{self.column}{value:g}-seed{seed}",
@@ -93,8 +100,8 @@ class Sweep:
                 {"method": method, self.column: value, "seed": seed},
             )
             for method in arguments.methods
-            for value in arguments.values
-            for seed in arguments.seeds
+            for value in options.each_once(name, arguments.values)
+            for seed in options.seeds(arguments)
         ]
 
     def _preset(self, base: Preset, method: str, value: Any, seed: int) -> Preset:

@@ -8,6 +8,7 @@ from typing import Any
 
 from training import values
 from training.gan.after_step import AfterStep
+from training.runs.callbacks.finiteness import check_finite
 from training.storage.folder import RunFolder
 from training.storage.tensorboard import Events
 
@@ -19,15 +20,25 @@ class Measurement:
     Attributes:
         every: steps between two measurements, 1 or more; the last step has one in any
             case.
+        names: what the names of its numbers begin with.
         of: from the GAN to numbers by name. It must leave the GAN as it is: a run
             that is measured is the same as one that isn't.
     """
 
     every: int
+    names: str
     of: Callable[[Any], Mapping[str, float]]
 
     def __post_init__(self) -> None:
         values.integer("every", self.every)
+
+    def steps_in(self, folder: RunFolder) -> set[int]:
+        """Returns the steps at which a run's metrics hold this."""
+        return {
+            entry["step"]
+            for entry in folder.metrics()
+            if any(name.startswith(self.names) for name in entry)
+        }
 
 
 class Measure(AfterStep):
@@ -55,6 +66,7 @@ class Measure(AfterStep):
     def after(self, step: int, due: bool, logs: Any) -> None:
         if not due:
             return
+        check_finite(self.model, step)
         found = dict(self._measurement.of(self.model))
         self._folder.append_metrics({"step": step, **found})
         self._events.scalars(step, found)
