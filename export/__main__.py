@@ -54,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        # TensorFlow's own have no class in common with Python's.
+        if not type(error).__module__.startswith("tensorflow."):
+            raise
+        text = str(error).strip().splitlines()[0]
+        print(f"error: {type(error).__name__}: {text}", file=sys.stderr)
+        return 1
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0

@@ -126,7 +126,7 @@ def replaced(
     new, old = temporary / "new", temporary / "old"
     with _held(temporary):
         try:
-            (temporary / _MARK).write_text(path.name, encoding="utf-8")
+            (temporary / _MARK).write_bytes(os.fsencode(path.name))
             new.mkdir()
             yield new
             check_target(path, overwrite, name)
@@ -168,7 +168,7 @@ def _clear_up_after_killed(path: pathlib.Path) -> None:
             continue
         mark = left / _MARK
         # `.mnist-v2-….partial` may be of `mnist-v2`, or anything of the user's.
-        if not mark.is_file() or mark.read_text(encoding="utf-8") != path.name:
+        if not mark.is_file() or mark.read_bytes() != os.fsencode(path.name):
             continue
         with _held(left) as free:
             if free:  # and not what another process is writing

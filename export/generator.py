@@ -8,11 +8,13 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from export import folder as folders
 from export import manifest
 from export.errors import VerificationError
 from export.formats import litert, metadata, onnx_file, saved_model
-from export.formats.names import FORMATS, PRECISIONS
+from export.formats.names import FORMATS, PRECISIONS, PRECISIONS_OF
 from export.reading import loading
 from export.verification import comparison, stored, summary
 from export.verification.scores import Classifier
@@ -94,6 +96,10 @@ def export_generator(
     batch_sizes = _each(
         "batch_sizes", batch_sizes, lambda n, x: values.integer(n, x, 1, 4096)
     )
+    for precision in precisions:
+        if not any(precision in PRECISIONS_OF[one] for one in formats):
+            wanted = f"those that a file of {', '.join(formats)} can have"
+            raise ValueError(values.message("precisions", wanted, precisions))
     seed = values.integer("seed", seed, 0)
     samples = values.integer("calibration_samples", calibration_samples, 1)
     if min_psnr is not None:
@@ -105,6 +111,10 @@ def export_generator(
     loaded = loading.load(generator, num_classes, output_range)
     low, high = loaded.output_range
     report(f"images are in [{low:g}, {high:g}], which {loaded.range_told_by} tells")
+    images = loaded.predict(**loaded.draw(_OPEN_SIZES[-1], seed))
+    margin = (high - low) / 256
+    if cut := np.mean((images < low - margin) | (images > high + margin)):
+        report(f"{cut:.0%} of its values lie outside, and become black or white")
     judge = None if classifier is None else Classifier(classifier, loaded)
     sizes = {*batch_sizes, *_OPEN_SIZES}
     expected = comparison.reference(loaded, sorted(sizes), seed, judge)

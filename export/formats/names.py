@@ -4,8 +4,13 @@ from __future__ import annotations
 
 FORMATS = ("saved_model", "litert", "onnx")
 
-# Of the weights in `.tflite` files; the other formats are float32.
+# Of the weights in the files, and which formats have them.
 PRECISIONS = ("float32", "float16", "int8-dynamic", "int8-full")
+PRECISIONS_OF = {
+    "saved_model": ("float32",),
+    "litert": PRECISIONS,
+    "onnx": ("float32", "float16"),
+}
 
 
 def signature_name(format: str, batch_size: int) -> str:

@@ -72,9 +72,7 @@ def write(
                 continue
             _halve(converted.graph, generator)
         del converted.metadata_props[:]
-        onnx.helper.set_model_props(
-            converted, {metadata.ENTRY: json.dumps(described, ensure_ascii=False)}
-        )
+        onnx.helper.set_model_props(converted, {metadata.ENTRY: json.dumps(described)})
         onnx.checker.check_model(converted)
         name = "generator.onnx" if precision == "float32" else "generator-float16.onnx"
         onnx.save(converted, str(folder / name))

@@ -30,9 +30,17 @@ def load(source: Any, argument: str = "generator") -> keras.Model:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file can't be loaded.
+        ValueError: if the file can't be loaded, or Keras runs on another backend than
+            TensorFlow.
         TypeError: if `source` is neither a path nor a Keras model.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "`KERAS_BACKEND` must be 'tensorflow': `export` writes TensorFlow's "
+            "formats, also of what another backend has trained. Received: "
+            f"KERAS_BACKEND={keras.backend.backend()!r}, of the environment or of "
+            "keras.json"
+        )
     if isinstance(source, keras.Model):
         return source
     if not isinstance(source, (str, os.PathLike)):

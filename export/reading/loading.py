@@ -126,7 +126,7 @@ def load(
     config: Mapping[str, Any] = {}
     if isinstance(source, (str, os.PathLike)):
         path = pathlib.Path(source)
-        config = _run_config(path if path.is_dir() else path.parent)
+        config = _run_config(path) if path.is_dir() else _config_beside(path)
         averaged = path / "generator-ema.keras"
         if averaged.is_file():
             source = averaged
@@ -148,6 +148,15 @@ def _run_config(folder: pathlib.Path) -> Mapping[str, Any]:
     if not isinstance(config, dict):
         raise ValueError(f"{path} must hold a JSON object. Received: {config!r}")
     return config
+
+
+def _config_beside(path: pathlib.Path) -> Mapping[str, Any]:
+    """Returns the configuration of the run that a file lies in; {} if that is none."""
+    try:
+        config = _run_config(path.parent)
+    except (OSError, ValueError):
+        return {}
+    return config if {"preset", "generator"} <= config.keys() else {}
 
 
 def _describe(
@@ -246,7 +255,13 @@ def _classes(
         given = plain
     if not conditional:
         return None, ()
-    known = given or told.get("num_classes") or rows
+    configured = told.get("num_classes")
+    if rows and isinstance(configured, int) and configured > rows:
+        raise ValueError(
+            f"config.json beside {name} must be of its run. Received: num_classes="
+            f"{configured}, and the generator has {rows} classes"
+        )
+    known = given or configured or rows
     if not isinstance(known, int) or not 1 <= known <= MOST_CLASSES:
         raise ValueError(
             "`num_classes` must be given: neither the configuration nor a layer "

@@ -23,6 +23,14 @@ from export.__main__ import main
         ({"seed": -1}, "`seed` must be"),
         ({"calibration_samples": 0}, "`calibration_samples` must be"),
         ({"min_psnr": float("nan")}, "`min_psnr` must be"),
+        (
+            {"formats": ["saved_model"], "precisions": ["int8-full"]},
+            "`precisions` must be those that a file of saved_model can have",
+        ),
+        (
+            {"formats": ["onnx"], "precisions": ["float32", "int8-dynamic"]},
+            "`precisions` must be those that a file of onnx",
+        ),
         ({"output_range": (1, -1)}, "`output_range` must be"),
         ({"output_range": (0, float("inf"))}, "`output_range` must be"),
         ({"num_classes": 3}, "`num_classes` .* must be None"),

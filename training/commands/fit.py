@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 
 from training import arguments as options
 from training.data import known_names
@@ -70,12 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
     if not result.chief:
         return 0 if result.finished else result.exit_code
     if not result.finished:
+        again = f"python -m training fit --run {shlex.quote(arguments.run)}"
         print(
             f"Stopped at step {result.step}, with a checkpoint. The same command "
-            f"carries on. `python -m training fit --run {arguments.run}` does too."
+            f"carries on. `{again}` does too."
         )
         return result.exit_code
     folder = result.folder
+    run, exported = (
+        shlex.quote(str(x)) for x in (folder.path, folder.path / "exported")
+    )
     generator, kind = folder.generator, ""
     if folder.usual_weights() == "ema":
         generator, kind = folder.averaged_generator, "  (the average of its weights)"
@@ -85,10 +90,10 @@ Samples      {folder.samples}
 Generator    {generator}{kind}
              import keras, sn_keras  # sn_keras registers its layers
              keras.saving.load_model("{generator}")
-TensorBoard  tensorboard --logdir {folder.logs}
-Next         python -m training sample {folder.path}
-             python -m training evaluate {folder.path}
-             python -m export {folder.path} --output {folder.path}/exported"""
+TensorBoard  tensorboard --logdir {shlex.quote(str(folder.logs))}
+Next         python -m training sample {run}
+             python -m training evaluate {run}
+             python -m export {run} --output {exported}"""
     )
     return 0
 

@@ -76,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output",
-        help="the PNG, or the folder of PNGs, which is replaced if it is there; by "
-        "default a new one in RUN/samples",
+        help="the PNG, or with --singles the folder of PNGs (and of nothing else), "
+        "which is replaced if it is there; by default a new one in RUN/samples",
     )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
@@ -97,7 +97,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    if arguments.output and not arguments.singles:
+    from training.storage import pictures
+
+    if arguments.output and arguments.singles:
+        pictures.earlier_singles(arguments.output)
+    elif arguments.output:
         check_replaceable(arguments.output, "output")
     folder = RunFolder(arguments.run)
     folder.moved_data = arguments.data
@@ -125,7 +129,6 @@ def run(arguments: argparse.Namespace) -> None:
     import sn_keras  # noqa: F401
     from training.evaluation import looking, sheets
     from training.evaluation.real_images import trained_source
-    from training.storage import pictures
 
     generator = keras.saving.load_model(path, compile=False)
     known = _names(about)
@@ -170,9 +173,7 @@ def _write_singles(
 
     name = f"seed-{arguments.seed}"
     output = Path(arguments.output or _new(folder.samples / name))
-    output.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(images):
-        pictures.write_png(output / f"{i:06d}.png", image)
+    pictures.write_singles(output, images)
     print(output)
 
 
@@ -230,6 +231,12 @@ def _classes(
     elif each is not None:
         each = values.integer("per_class", each)
         memory.check("per_class", each, each)
+    instead = "interpolate" if arguments.interpolate is not None else "per_class"
+    if arguments.count is not None and getattr(arguments, instead) is not None:
+        raise ValueError(
+            f"`count` must not be given with `--{instead.replace('_', '-')}`, which "
+            f"says how many. Received: count={arguments.count}"
+        )
     if arguments.interpolate is not None:
         return labels, 0, None
     if each is not None:

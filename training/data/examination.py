@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from training.data.decoding import BrokenImageError, Traits
-from training.data.listing import Listing, named
+from training.data.listing import Listing, composed, named
 from training.terminal import countdown
 
 # Files that a thread takes at a time: handing them over one by one takes as long as
@@ -85,7 +85,8 @@ def examined(
         zip(listing.names, listing.sizes, strict=True)
     ):
         if kept[index]:
-            digest.update(f"{name}\0{size}\0".encode("utf-8", "surrogateescape"))
+            text = f"{composed(name)}\0{size}\0"
+            digest.update(text.encode("utf-8", "surrogateescape"))
             digest.update(hashes[index])
     grey = all(one.grey for one in seen)
     return Examined(

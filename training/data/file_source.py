@@ -67,6 +67,13 @@ class FileSource(IndexedSource):
     def __len__(self) -> int:
         return len(self._listing)
 
+    def sample(self, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+        """As every source's; a file that can't be read is named."""
+        try:
+            return super().sample(count, seed)
+        except tf.errors.OpError as error:
+            raise self.failure or error from None
+
     def gather(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
         """Gathers by reading files; the labels are in memory."""
         known = self._listing.labels

@@ -13,6 +13,7 @@ import numpy as np
 
 from training.data.arrays import to_source
 from training.data.geometry import Geometry
+from training.data.listing import SUFFIXES
 from training.data.sources import DataSource, NoSuchSplitError
 
 # The third byte of a file.
@@ -70,10 +71,13 @@ def load_idx(folder: Path, split: str | None, geometry: Geometry) -> DataSource:
         )
     labels_path = _find(folder, _PREFIXES[split], "labels")
     labels = None if labels_path is None else read_idx(labels_path)
-    if labels is not None and labels.shape != (len(images),):
+    if labels is not None and (
+        labels.shape != (len(images),) or labels.dtype.kind not in "iu"
+    ):
         raise ValueError(
-            f"An IDX file of labels must have one for each of the {len(images)} "
-            f"images. Received: {labels_path} of shape {labels.shape}"
+            "An IDX file of labels must have an integer for each of the "
+            f"{len(images)} images. Received: {labels_path} of shape {labels.shape} "
+            f"and type {labels.dtype.name}"
         )
     names = _FASHION_MNIST if folder.name == "fashion-mnist" else None
     return to_source(images, labels, names, str(path), split, geometry)
@@ -133,6 +137,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 def _find(folder: Path, prefix: str, kind: str) -> Path | None:
     for path in sorted(folder.glob(f"{prefix}-{kind}*")):
-        if path.is_file():
+        # A folder's own pictures may be called so.
+        if path.is_file() and not path.name.lower().endswith(SUFFIXES):
             return path
     return None

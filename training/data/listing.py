@@ -116,7 +116,10 @@ def find_images(root: Path, split: str | None, held_out: float = 0.0) -> Listing
         train = folders["train"]
         trained = _with_classes(train, *_files(train), "train", None).class_names
     folder = folders[wanted]
-    return _with_classes(folder, *_files(folder), wanted, trained)
+    found = _with_classes(folder, *_files(folder), wanted, trained)
+    with os.scandir(root) as entries:
+        beside = sorted(str(root / one.name) for one in entries if one.is_file())
+    return dataclasses.replace(found, skipped=[*found.skipped, *beside])
 
 
 def named(names: Sequence[str]) -> str:
@@ -144,6 +147,9 @@ def _split_folders(root: Path) -> dict[str, Path]:
         if split is not None:
             splits[split] = root / name
     others = [name for name in folders if name.lower() not in _SPLITS]
+    if splits:
+        # What has no images, such as annotations, is no class.
+        others = [name for name in others if _files(root / name)[0]]
     # A class may be called "train", as one of vehicles; of two such names, no two.
     if len(splits) < 2 and others:
         return {}
@@ -164,7 +170,9 @@ def _files(root: Path) -> tuple[list[str], list[int], list[str]]:
 
     def walk(folder: str, prefix: str, parents: tuple[tuple[int, int], ...]) -> None:
         with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            entries = sorted(
+                found, key=lambda entry: (composed(entry.name), entry.name)
+            )
         for entry in entries:
             name = prefix + entry.name
             if entry.name.startswith("."):
@@ -211,7 +219,7 @@ def _with_classes(
         )
     labels = classes = None
     if folder is not None:
-        found = sorted({first for first, _, _ in firsts})
+        found = sorted({first for first, _, _ in firsts}, key=composed)
         unknown = sorted(set(found) - set(trained or found))
         if unknown:
             raise ValueError(
@@ -254,8 +262,12 @@ def _part(listing: Listing, split: str | None, held_out: float) -> Listing:
     return listing.part(test if split == "test" else ~test, split)
 
 
+def composed(name: str) -> str:
+    """Returns a file's name as it is everywhere: macOS takes accents apart."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _draw(name: str) -> float:
     """Returns a number in [0, 1) that is a file's own, on every file system."""
-    # macOS takes accents apart: the same file would fall on the other side there.
-    plain = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+    plain = composed(name).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.sha256(plain).digest()[:6], "big") / 2**48

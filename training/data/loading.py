@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,17 +71,24 @@ def load(
     ```
     """
     text = str(name)
+    if isinstance(name, os.PathLike) and _known(text):
+        text = os.path.join(os.curdir, text)  # a path is no name
     geometry = Geometry.of(image_size, channels, pad=_on_black(text))
     folder = _image_folder(text)
     if folder is not None:
         return load_folder(
             folder, split, geometry, held_out, background, skip_broken, streaming
         )
-    if held_out:
-        raise ValueError(
-            "`split`, a share that is held out, needs a folder of images. "
-            f"Received: split={held_out!r} for {text!r}"
-        )
+    for option, given, usual, what in (
+        ("split", held_out, 0.0, ", a share that is held out,"),
+        ("background", background, "white", ""),
+        ("skip_broken", skip_broken, False, ""),
+    ):
+        if given != usual:
+            raise ValueError(
+                f"`{option}`{what} needs a folder of images. "
+                f"Received: {option}={given!r} for {text!r}"
+            )
     if text == "mnist5k":
         return load_mnist5k(split, geometry)
     if text in ("fashion_mnist", "fashion-mnist-debian"):

@@ -218,10 +218,16 @@ def _in_memory(
     images = np.empty((count, *image_shape), np.uint8)
     labels = np.empty(count, np.int64)
     taken = 0
-    for part, part_labels in batches.as_numpy_iterator():
-        images[taken : taken + len(part)] = part
-        labels[taken : taken + len(part)] = part_labels
-        taken += len(part)
+    try:
+        for part, part_labels in batches.as_numpy_iterator():
+            images[taken : taken + len(part)] = part
+            labels[taken : taken + len(part)] = part_labels
+            taken += len(part)
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"The records of {name!r} in {builder.data_dir} can't be read: "
+            f"{error.message.rpartition('}} ')[2].partition(' [Op:')[0]}"
+        ) from error
     # Unlabelled splits carry −1.
     labelled = class_names is not None and labels.min() >= 0
     return ArraySource(

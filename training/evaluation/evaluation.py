@@ -85,7 +85,7 @@ class Evaluation:
         """
         start = time.perf_counter()
         config = folder.config()
-        generator = load_generator(folder, weights)
+        generator, step = _loaded(folder, weights)
         latent_dim = config["generator"]["latent_dim"]
         classes = config["generator"]["num_classes"]
         shape = tuple(config["data"]["image_shape"])
@@ -140,7 +140,7 @@ class Evaluation:
                 # The number is part of the name: without it two don't compare.
                 scores[f"{name} ({self.intra})"] = value
         return Report(
-            step=step_of(folder, weights),
+            step=step,
             weights=weights,
             scores=scores,
             conditions=self._conditions(len(real)),
@@ -195,6 +195,15 @@ class Evaluation:
 
     def _progress(self, label: str) -> Progress | None:
         return None if self.progress is None else self.progress(label)
+
+
+def _loaded(folder: RunFolder, weights: str) -> tuple[Any, int]:
+    """Returns a generator and its step; the run may go on as it is loaded."""
+    while True:
+        step = step_of(folder, weights)
+        generator = load_generator(folder, weights)
+        if step_of(folder, weights) == step:
+            return generator, step
 
 
 def score(

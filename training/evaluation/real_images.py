@@ -67,10 +67,11 @@ def _load(folder: RunFolder, split: str | None) -> DataSource:
             ) from error
         raise NoSuchDataError(gone(config["preset"]["data"])) from error
     trained_on = config["data"].get("digest", source.digest)
-    if moved and split in (None, "train") and source.digest != trained_on:
+    if split in (None, "train") and source.digest != trained_on:
         raise ValueError(
             "`data` must be the images that the run was trained on, wherever they lie "
-            f"now. Received: data={folder.moved_data!r}, whose content is another"
+            f"now. Received: data={folder.moved_data or config['preset']['data']!r}, "
+            "whose content is another"
         )
     return source
 

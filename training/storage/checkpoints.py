@@ -7,6 +7,8 @@ passed over. The archive's own CRC-32 of each array leaves its directory unguard
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -28,6 +30,8 @@ Groups = Mapping[str, Sequence[keras.Variable]]
 _NAME = re.compile(r"step-(\d{8})\.npz")
 _DIGEST = "sha256"
 _DIGEST_BYTES = 64  # in hexadecimal
+# A damaged archive can make `zipfile` raise other ones.
+_UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,15 @@ class Checkpoints:
         self.folder = values.path("folder", folder)
         self.keep = values.integer("keep", keep)
         self.run = run
+        self._damaged: set[Path] = set()
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def save(
         self, step: int, groups: Groups, metadata: Mapping[str, Any] | None = None
     ) -> Path:
         """Writes a checkpoint and then removes those beyond `keep`.
+
+        Those that `latest` passed over no longer count, and get a suffix `.damaged`.
 
         Args:
             step: G updates done, 0 or more.
@@ -109,6 +116,10 @@ class Checkpoints:
         """
         path = self.folder / f"step-{step:08d}.npz"
         self._write(path, step, groups, metadata)
+        for damaged in self._damaged - {path}:
+            with contextlib.suppress(FileNotFoundError):
+                damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
+        self._damaged = set()
         for _, old in self.steps()[: -self.keep]:
             old.unlink(missing_ok=True)
         return path
@@ -163,6 +174,7 @@ class Checkpoints:
         A damaged one is passed over with a warning that names it.
 
         Raises:
+            OSError: if one can't be read, which says nothing of what it holds.
             ValueError: if the newest that is whole is another run's, or of another
                 step than its name says.
         """
@@ -172,10 +184,13 @@ class Checkpoints:
                 found, run = _read(path)
             # A damaged archive can make `zipfile` and NumPy raise nearly anything.
             except Exception as error:
+                if isinstance(error, OSError) and error.errno in _UNREADABLE:
+                    raise
                 warnings.warn(
                     f"The checkpoint {path} is damaged and passed over: {_text(error)}",
                     stacklevel=2,
                 )
+                self._damaged.add(path)
                 continue
             # Not passed over: it would stay among the newest for good, and push out
             # those that the run goes on to write.

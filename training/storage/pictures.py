@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,3 +104,41 @@ def write_png(path: Path | str, image: np.ndarray) -> None:
 
 def _image(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def write_singles(folder: Path, images: np.ndarray) -> None:
+    """Writes images as `000000.png` and so on, in place of what was written so before.
+
+    Args:
+        folder: made if it isn't there.
+        images: as for `write_png`, one after another.
+
+    Raises:
+        ValueError: if it is no folder, or holds anything else.
+    """
+    before = earlier_singles(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images):
+        name = f"{i:06d}.png"
+        write_png(folder / name, image)
+        before.discard(name)
+    for name in before:
+        (folder / name).unlink()
+
+
+def earlier_singles(folder: Path | str) -> set[str]:
+    """Returns the names in a folder, all of them of images that were written singly.
+
+    Raises:
+        ValueError: if it is no folder, or holds anything else.
+    """
+    folder = Path(folder)
+    if not os.path.lexists(folder):
+        return set()
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else None
+    if names is None or not all(re.fullmatch(r"\d{6}\.png", name) for name in names):
+        raise ValueError(
+            "`output` must be a new folder, or one that `--singles` has written, with "
+            f"nothing else in it. Received: {folder}"
+        )
+    return names

@@ -47,6 +47,24 @@ def test_a_runs_folder_tells_the_classes(small_resnet, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_configuration_of_something_else_is_not_read(small_resnet, tmp_path):
+    small_resnet.save(tmp_path / "g.keras")
+    for content in ("[1, 2]", "// mine", json.dumps({"api_key": "secret"})):
+        (tmp_path / "config.json").write_text(content)
+        assert loading.load(tmp_path / "g.keras").config == {}
+    told = {"generator": {"num_classes": 10}, "preset": {}}
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    with pytest.raises(ValueError, match="num_classes=10, .* has 3 classes"):
+        loading.load(tmp_path / "g.keras")
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="`KERAS_BACKEND` must be 'tensorflow'"):
+        loading.load(_model())
+
+
+@pytest.mark.slow
 def test_without_a_configuration_the_layers_tell(small_resnet):
     assert loading.load(small_resnet).num_classes == 3
 

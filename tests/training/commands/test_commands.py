@@ -323,6 +323,22 @@ def test_sample_draws_a_grid_or_singles(tmp_path, capsys):
     files = sorted(singles.iterdir())
     assert [file.name for file in files] == [f"{i:06d}.png" for i in range(5)]
     np.testing.assert_array_equal(pixels(files[4]), pixels(grid)[6:10, 6:10])
+    again = ["sample", str(folder.path), "--count", "2", "--singles"]
+    assert main([*again, "--output", str(singles)]) == 0
+    assert len(list(singles.iterdir())) == 2
+    (singles / "mine.txt").touch()
+    for output in (singles, singles / "mine.txt"):
+        assert main([*again, "--output", str(output)]) == 1
+        assert "`--output` must be a new folder, or one" in capsys.readouterr().err
+    assert len(list(singles.iterdir())) == 3
+
+
+@pytest.mark.parametrize("instead", ["per-class", "interpolate"])
+def test_sample_is_told_how_many_once(tmp_path, capsys, instead):
+    folder = a_run(tmp_path / "run", num_classes=3)
+    command = ["sample", str(folder.path), "--count", "4", f"--{instead}", "2"]
+    assert main(command) == 1
+    assert f"`--count` must not be given with `--{instead}`" in capsys.readouterr().err
 
 
 def test_sample_takes_labels(tmp_path, capsys):

@@ -125,6 +125,13 @@ def test_broken_files_are_named(folder, content, message):
         load(folder)
 
 
+def test_labels_that_are_no_integers(folder, labels):
+    content = idx(labels.astype(np.float32))
+    (folder / "train-labels-idx1-ubyte").write_bytes(content)
+    with pytest.raises(ValueError, match="must have an integer for each"):
+        load(f"idx:{folder}")
+
+
 def test_labels_of_other_images(folder, labels):
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(labels[:5]))
     with pytest.raises(ValueError, match=r"12\s+images.*train-labels.*\(5,\)"):

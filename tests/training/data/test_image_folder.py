@@ -4,6 +4,8 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -356,6 +358,60 @@ def test_broken_files_are_counted_and_may_be_left_out(tmp_path, pixels):
     (tmp_path / "d.png").write_bytes(b"")
     with pytest.raises(ValueError, match="Received: 4 that"):
         load(tmp_path, skip_broken=True)
+
+
+def test_what_lies_beside_splits_is_named_and_no_class(tmp_path, pixels):
+    for name in ("train/a/1.png", "train/b/2.png", "test/a/3.png", "4.png"):
+        save(tmp_path / name, pixels[0])
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "x.xml").touch()
+    source = load(tmp_path)
+    assert (len(source), source.split, source.num_classes) == (2, "train", 2)
+    assert "4.png" in source.notes[0]
+    shutil.rmtree(tmp_path / "test")
+    assert load(tmp_path).class_names == ("a", "b")
+    # With images it is a class, and so is "train".
+    save(tmp_path / "annotations" / "5.png", pixels[1])
+    (tmp_path / "4.png").unlink()
+    assert load(tmp_path).class_names == ("annotations", "train")
+
+
+def test_names_may_be_composed_or_not(tmp_path, pixels):
+    """Files that come from macOS have accents of their own."""
+    found = []
+    for form in ("NFC", "NFD"):
+        for name, image in zip(("e", "é", "f"), pixels, strict=False):
+            save(tmp_path / form / f"{unicodedata.normalize(form, name)}.png", image)
+        found.append(load(tmp_path / form))
+    np.testing.assert_array_equal(found[0].images, found[1].images)
+    assert found[0].digest == found[1].digest
+
+
+def test_pictures_may_be_called_as_idx_files_are(tmp_path, pixels):
+    for number, image in enumerate(pixels):
+        save(tmp_path / f"train-images-{number}.png", image)
+    assert len(load(tmp_path)) == 4
+
+
+def test_a_path_is_no_name(tmp_path, pixels, monkeypatch):
+    save(tmp_path / "mnist5k" / "a.png", pixels[0])
+    monkeypatch.chdir(tmp_path)
+    assert len(load(Path("mnist5k"))) == 1
+
+
+@pytest.mark.parametrize("option", [{"background": "red"}, {"skip_broken": True}])
+def test_options_of_folders_are_of_folders_alone(option):
+    with pytest.raises(ValueError, match=f"`{next(iter(option))}` needs a folder"):
+        load("mnist5k", **option)
+
+
+def test_a_file_that_goes_is_named_by_sample_too(tmp_path, pixels):
+    for name, image in zip("abcd", pixels, strict=True):
+        save(tmp_path / f"{name}.png", image)
+    source = load(tmp_path, streaming=True)
+    (tmp_path / "c.png").unlink()
+    with pytest.raises(ValueError, match="c.png"):
+        source.sample(4)
 
 
 def test_a_single_sub_folder_is_no_class(tmp_path, pixels):

@@ -331,6 +331,14 @@ def test_labels_that_are_no_classes_are_left_and_said(
     assert "'label' must be a ClassLabel with a number of classes" in source.notes[0]
 
 
+def test_damaged_records_are_named(root, cifar10, tmp_path):
+    shutil.copytree(root / "cifar10", tmp_path / "cifar10")
+    record = next((tmp_path / "cifar10").rglob("*train*tfrecord*"))
+    record.write_bytes(record.read_bytes()[:-5])
+    with pytest.raises(ValueError, match=r"records of 'cifar10' in .* can't be read"):
+        load("cifar10", data_dir=tmp_path)
+
+
 def test_a_digest_of_records(root, cifar10, tmp_path):
     shutil.copytree(root / "cifar10", tmp_path / "cifar10")
     first = load("cifar10", data_dir=root).digest

@@ -48,3 +48,12 @@ def test_other_data_are_refused(folder, tmp_path):
     Image.fromarray(np.full((8, 8), 9, np.uint8)).save(tmp_path / "now/train/1.png")
     with pytest.raises(ValueError, match="`data` must be the images.*now"):
         trained_source(folder)
+
+
+def test_images_that_changed_in_place_are_refused_too(folder, tmp_path):
+    (tmp_path / "now").rename(tmp_path / "before")
+    assert len(trained_source(folder)) == 3
+    Image.new("L", (8, 8), 7).save(tmp_path / "before" / "train" / "new.png")
+    with pytest.raises(ValueError, match="before', whose content is another"):
+        trained_source(folder)
+    assert len(optional_source(folder, "test")) == 3

@@ -1,7 +1,9 @@
 """Checkpoints and the files under them survive what happens to files."""
 
+import errno
 import os
 import pathlib
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -48,6 +50,31 @@ def test_a_damaged_newest_is_passed_over_by_name(tmp_path, damage):
     newest.write_bytes({"cut": content[:250], "flip": content, "empty": b""}[damage])
     with pytest.warns(UserWarning, match="step-00000002.npz is damaged"):
         assert checkpoints.latest().step == 1
+
+
+def test_what_is_damaged_pushes_no_whole_one_out(tmp_path):
+    """Nor does the one that is written go, whose step is before that of the damaged."""
+    Checkpoints(tmp_path).save(1, {"w": variables(1)})
+    Checkpoints(tmp_path).save(3, {"w": variables(3)}).write_bytes(b"cut")
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    with pytest.warns(UserWarning, match="step-00000003.npz is damaged"):
+        assert checkpoints.latest().step == 1
+    checkpoints.save(2, {"w": variables(2)})
+    assert Checkpoints(tmp_path).latest().step == 2
+    assert (tmp_path / "step-00000003.npz.damaged").read_bytes() == b"cut"
+    assert [step for step, _ in checkpoints.steps()] == [2]
+
+
+def test_one_that_can_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"w": variables(1)})
+
+    def refused(self, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(PermissionError, match="step-00000001"):
+        checkpoints.latest()
 
 
 @pytest.fixture(scope="module")
