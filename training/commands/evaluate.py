@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder.moved_data = arguments.data
     config = folder.config()
     scoring.protocol(arguments)
+    scoring.classifier_seed(arguments)
     size = values.integer("batch_size", arguments.batch_size)
     memory.check("batch_size", size, size * 4 * _numbers_an_image(config))
     if values.integer("intra", arguments.intra, minimum=0) == 1:

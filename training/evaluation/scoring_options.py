@@ -134,7 +134,7 @@ def create_evaluation(
         arguments.extractor,
         arguments.inception,
         arguments.cache,
-        arguments.classifier_seed,
+        classifier_seed(arguments),
     )
     return Evaluation(
         extractor=extractor,
@@ -160,12 +160,7 @@ def classifier_seed(arguments: argparse.Namespace) -> int:
 
 
 def protocol(arguments: argparse.Namespace) -> Protocol:
-    """Returns the protocol that was asked for, under a name of its own.
-
-    Raises:
-        ValueError: if an option is out of its range, the classifier's seed too.
-    """
-    classifier_seed(arguments)
+    """Returns the protocol that was asked for, under a name of its own."""
     given = {
         field: value for field, value in vars(arguments).items() if field in _OVERRIDES
     }

@@ -101,6 +101,7 @@ def train_and_score(
     """
     arguments = options.with_small_scores(arguments)
     scoring.protocol(arguments)
+    scoring.classifier_seed(arguments)
     jobs = options.jobs(arguments)
     sources = sources or grid.load_sources(members)
     _check_scorable(arguments, [one.preset for one in members], sources)
