@@ -72,7 +72,11 @@ def test_the_range_goes_into_the_bytes_and_the_metadata(tmp_path):
     from export.formats import metadata, signatures
 
     model = _model("sigmoid")
-    export.export_generator(model, tmp_path / "out", batch_sizes=[2])
+    lines = []
+    export.export_generator(
+        model, tmp_path / "out", batch_sizes=[2], report=lines.append
+    )
+    assert not any("outside" in line for line in lines)
     told = json.loads((tmp_path / "out" / "export.json").read_text())
     assert told["output_range"] == [0, 1]
     content = (tmp_path / "out" / "generator-float32.tflite").read_bytes()
@@ -90,3 +94,19 @@ def test_the_range_goes_into_the_bytes_and_the_metadata(tmp_path):
     expected = np.rint(np.asarray(model(z)) * 255)
     found = sample(**arguments)["images"].numpy().astype("float32")
     assert np.abs(found - expected).max() <= 1 and found.min() < 128
+
+
+@pytest.mark.slow
+def test_what_lies_outside_of_a_given_range_is_said(tmp_path):
+    import export
+
+    lines = []
+    export.export_generator(
+        _model("tanh"),
+        tmp_path / "out",
+        formats=["saved_model"],
+        output_range=(0, 1),
+        report=lines.append,
+    )
+    (line,) = (line for line in lines if "outside" in line)
+    assert 30 < int(line.partition("%")[0]) < 70 and "become black or white" in line

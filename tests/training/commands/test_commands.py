@@ -442,7 +442,7 @@ def test_sample_refuses(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_sigterm_ends_a_real_process_with_143_and_a_checkpoint(tmp_path):
-    run = tmp_path / "run"
+    run = tmp_path / "a run"
     process = subprocess.Popen(
         [
             sys.executable,
@@ -465,7 +465,7 @@ def test_sigterm_ends_a_real_process_with_143_and_a_checkpoint(tmp_path):
         os.kill(process.pid, signal.SIGTERM)
         rest = process.stdout.read()
     assert process.returncode == 143
-    assert "The same command carries on" in rest
+    assert f"The same command carries on. `python -m training fit --run '{run}'" in rest
     assert list((run / "checkpoints").glob("step-*.npz"))
 
 
