@@ -135,7 +135,10 @@ def earlier_singles(folder: Path | str) -> set[str]:
     folder = Path(folder)
     if not os.path.lexists(folder):
         return set()
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else None
+    names = None
+    if folder.is_dir():
+        found = (path.name for path in folder.iterdir())
+        names = {name for name in found if not name.startswith(".")}  # as `.DS_Store`
     if names is None or not all(re.fullmatch(r"\d{6}\.png", name) for name in names):
         raise ValueError(
             "`output` must be a new folder, or one that `--singles` has written, with "

@@ -183,6 +183,11 @@ def test_a_finished_folder_is_not_taken_for_what_it_is_not(
     found = experiment("spectral-norms", *few, scored=False)
     again = experiment("spectral-norms", *few, scored=False)
     assert found["rows"] == again["rows"]
+    # Other executions measure at other steps, and are no other experiment.
+    together = [*few, "--steps-per-execution", "4"]
+    assert (
+        experiment("spectral-norms", *together, scored=False)["rows"] == again["rows"]
+    )
     for changed, message in (
         (["--steps", "3"], "`--steps` must be 4 or more"),
         (["--every", "1"], "measured every 1 steps. Received: "),

@@ -200,14 +200,18 @@ def _check_done(
         raise ValueError(values.message("steps", least, preset.steps))
     together = options.steps_per_execution
     for one in measurements:
-        # After an execution of several steps comes what was due in it.
-        wanted = {-(-s // together) * together for s in range(0, done + 1, one.every)}
-        missing = wanted - one.steps_in(folder) - {0}
+        measured = one.steps_in(folder)
+        # What is due in an execution of several steps comes at its end.
+        missing = [
+            step
+            for step in range(one.every, done + 1, one.every)
+            if measured.isdisjoint(range(step, step + together))
+        ]
         if missing:
             raise ValueError(
                 "`output` must be a folder whose runs were measured every "
                 f"{one.every} steps. Received: {folder.path}, which wasn't at step "
-                f"{min(missing)}"
+                f"{missing[0]}"
             )
 
 
