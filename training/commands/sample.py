@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from training import memory, quiet, values
 from training.storage.files import check_replaceable
 from training.storage.folder import RunFolder
+from training.storage.singles import earlier_singles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,10 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    from training.storage import pictures
-
     if arguments.output and arguments.singles:
-        pictures.earlier_singles(arguments.output)
+        earlier_singles(arguments.output)
     elif arguments.output:
         check_replaceable(arguments.output, "output")
     folder = RunFolder(arguments.run)
@@ -129,6 +128,7 @@ def run(arguments: argparse.Namespace) -> None:
     import sn_keras  # noqa: F401
     from training.evaluation import looking, sheets
     from training.evaluation.real_images import trained_source
+    from training.storage import pictures
 
     generator = keras.saving.load_model(path, compile=False)
     known = _names(about)

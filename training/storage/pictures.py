@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from training.storage.files import replacing
+from training.storage.singles import earlier_singles
 
 _NAME = 20  # characters of a row's name
 _FRAME = 80  # milliseconds of an animation's frame
@@ -124,24 +123,3 @@ def write_singles(folder: Path, images: np.ndarray) -> None:
         before.discard(name)
     for name in before:
         (folder / name).unlink()
-
-
-def earlier_singles(folder: Path | str) -> set[str]:
-    """Returns the names in a folder, all of them of images that were written singly.
-
-    Raises:
-        ValueError: if it is no folder, or holds anything else.
-    """
-    folder = Path(folder)
-    if not os.path.lexists(folder):
-        return set()
-    names = None
-    if folder.is_dir():
-        found = (path.name for path in folder.iterdir())
-        names = {name for name in found if not name.startswith(".")}  # as `.DS_Store`
-    if names is None or not all(re.fullmatch(r"\d{6}\.png", name) for name in names):
-        raise ValueError(
-            "`output` must be a new folder, or one that `--singles` has written, with "
-            f"nothing else in it. Received: {folder}"
-        )
-    return names
