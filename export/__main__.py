@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -41,25 +42,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = given.pop(0) if given and given[0] in COMMANDS else "generator"
+    usage = ""
     # So that the temporary folder is removed.
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         module = importlib.import_module(f"export.commands.{name}")
-        module.run(_parser(name, module).parse_args(given))
+        parser = _parser(name, module)
+        usage = parser.format_usage()
+        module.run(parser.parse_args(given))
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:
-        print(f"error: {_missing(error)}", file=sys.stderr)
+        _say_error(_missing(error))
         return 1
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say_error(_as_typed(str(error), usage))
         return 1
     except Exception as error:
         # TensorFlow's own have no class in common with Python's.
         if not type(error).__module__.startswith("tensorflow."):
             raise
         text = str(error).strip().splitlines()[0]
-        print(f"error: {type(error).__name__}: {text}", file=sys.stderr)
+        _say_error(f"{type(error).__name__}: {text}")
         return 1
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -80,6 +84,24 @@ def _parser(name: str, module: Any) -> argparse.ArgumentParser:
             "--overwrite", action="store_true", help="replace an earlier export"
         )
     return parser
+
+
+def _as_typed(text: str, usage: str) -> str:
+    """Returns an error's text with options named as they are typed.
+
+    `min_psnr` of the function is `--min-psnr` here, and `precisions` is `--precision`.
+    """
+    for option in re.findall(r"--[a-z][\w-]*", usage):
+        name = option[2:].replace("-", "_")
+        text = re.sub(rf"`{name}s?`", f"`{option}`", text)
+        text = re.sub(rf"(Received: |, ){name}s?=", rf"\1{option}=", text)
+    return text
+
+
+def _say_error(text: str) -> None:
+    # What a terminal would obey, as a path may hold it, is shown as Python writes it.
+    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    print(f"error: {shown}", file=sys.stderr)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -108,3 +108,31 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path, capsys):
     assert "is no export" in capsys.readouterr().err
     assert main(["web", str(tmp_path)]) == 1
     assert "is no export" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ["--precision", "int8-full", "int8-full"],
+            "`--precision` must be a list of one or more",
+        ),
+        (
+            ["--format", "saved_model", "--precision", "int8-full"],
+            "Received: --precision=['int8-full']",
+        ),
+        (["--format", "onnx", "onnx"], "Received: --format=['onnx', 'onnx']"),
+        (["--batch-sizes", "0"], "`--batch-sizes` must be an integer from 1 to 4096"),
+        (["--calibration-samples", "0"], "Received: --calibration-samples=0"),
+        (["--min-psnr", "nan"], "`--min-psnr` must be a number"),
+        (["--seed", "-1"], "Received: --seed=-1"),
+    ],
+)
+def test_the_command_names_an_option_as_it_is_typed(tmp_path, capsys, given, said):
+    assert main(["g.keras", "--output", str(tmp_path / "o"), *given]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_what_a_terminal_would_obey_is_shown(tmp_path, capsys):
+    assert main(["no\rrun\x1b[2J", "--output", str(tmp_path / "o")]) == 1
+    assert "no\\rrun\\x1b[2J" in capsys.readouterr().err
