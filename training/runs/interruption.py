@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -10,6 +11,11 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A step may take seconds, and a score that is due after it minutes.
+_STOPPING = (
+    b"\nStopping after the step at hand and its score, with a checkpoint. Ctrl-C again "
+    b"stops at once, without.\n"
+)
 
 
 class Interruption:
@@ -56,6 +62,10 @@ class Interruption:
         self.signal = number
         if number == signal.SIGHUP:
             _leave_terminal()
+        elif number == signal.SIGINT:
+            with contextlib.suppress(OSError):
+                # Not by `print`: it may be what the signal came in the middle of.
+                os.write(2, _STOPPING)
 
 
 def _leave_terminal() -> None:

@@ -38,6 +38,18 @@ def test_a_terminal_that_is_closed(tmp_path):
     assert file.read_text() == "129"
 
 
+def test_ctrl_c_is_answered_at_once(tmp_path):
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(tmp_path / "file")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130 and said.count(b"Stopping after the step") == 1
+
+
 def test_what_nohup_ignores_stays_ignored(tmp_path):
     job = subprocess.Popen(
         [sys.executable, "-c", RUN, str(tmp_path / "file")],
