@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,25 +56,37 @@ def run_source(folder: RunFolder, split: str) -> DataSource:
 
 def _load(folder: RunFolder, split: str | None) -> DataSource:
     config = folder.config()
+    source = _read(folder, config, split)
+    trained_on = config["data"].get("digest", source.digest)
+    if split not in (None, "train") or source.digest == trained_on:
+        return source
+    # The training split is a part of what is trained on by default, or is what some
+    # experiments train on in its place.
+    try:
+        other = _read(folder, config, "train" if split is None else None)
+    except NoSuchSplitError:
+        other = source
+    if other.digest != trained_on:
+        raise ValueError(
+            "`data` must be the images that the run was trained on, wherever they lie "
+            f"now. Received: data={folder.moved_data or config['preset']['data']!r}, "
+            "whose content is another"
+        )
+    return other if split is None else source
+
+
+def _read(folder: RunFolder, config: dict[str, Any], split: str | None) -> DataSource:
     height, width, channels = config["data"]["image_shape"]
     moved = {} if folder.moved_data is None else {"name": folder.moved_data}
     size = {"image_size": (height, width), "channels": channels}
     try:
-        source = load_configured(config["preset"], split, **size, **moved)
+        return load_configured(config["preset"], split, **size, **moved)
     except NoSuchDataError as error:
         if moved:
             raise NoSuchDataError(
                 values.message("data", "a folder that exists", folder.moved_data)
             ) from error
         raise NoSuchDataError(gone(config["preset"]["data"])) from error
-    trained_on = config["data"].get("digest", source.digest)
-    if split in (None, "train") and source.digest != trained_on:
-        raise ValueError(
-            "`data` must be the images that the run was trained on, wherever they lie "
-            f"now. Received: data={folder.moved_data or config['preset']['data']!r}, "
-            "whose content is another"
-        )
-    return source
 
 
 def scored_source(folder: RunFolder, split: str) -> DataSource:

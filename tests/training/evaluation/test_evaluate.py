@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from training import GAN
 from training.__main__ import main
-from training.data import ArraySource
+from training.data import ArraySource, load
 from training.evaluation import compare, intra_frechet_distance, intra_ms_ssim
 from training.evaluation import evaluation as evaluate
 from training.evaluation.evaluation import Evaluation
@@ -72,7 +72,11 @@ def make_run(tmp_path, monkeypatch):
         folder.open(
             {
                 "preset": {"data": f"idx:{data}", "name": "toy"},
-                "data": {"image_shape": [12, 12, 1], "num_classes": 3},
+                "data": {
+                    "image_shape": [12, 12, 1],
+                    "num_classes": 3,
+                    "digest": load(f"idx:{data}").digest,
+                },
                 "generator": {
                     "latent_dim": 4,
                     "num_classes": 3 if conditional else None,

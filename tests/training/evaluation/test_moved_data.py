@@ -57,3 +57,24 @@ def test_images_that_changed_in_place_are_refused_too(folder, tmp_path):
     with pytest.raises(ValueError, match="before', whose content is another"):
         trained_source(folder)
     assert len(optional_source(folder, "test")) == 3
+
+
+@pytest.mark.parametrize(("trained_on", "images"), [(None, 5000), ("train", 4000)])
+def test_a_training_split_that_is_a_part_of_all(tmp_path, trained_on, images):
+    """`fit` trains on all 5,000 digits, some experiments on the training split."""
+    digest = load("mnist5k", split=trained_on).digest
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    config = {
+        "preset": {"data": "mnist5k", "image_size": 28},
+        "data": {"image_shape": [28, 28, 1], "digest": digest},
+    }
+    write_json(run.config_file, config)
+    assert len(trained_source(run)) == images
+    sizes = [len(optional_source(run, split)) for split in ("train", "test")]
+    assert sizes == [4000, 1000]
+    config["data"]["digest"] = "0" * 64
+    write_json(run.config_file, config)
+    for split in (None, "train"):
+        with pytest.raises(ValueError, match="mnist5k', whose content is another"):
+            optional_source(run, split) if split else trained_source(run)
