@@ -27,7 +27,7 @@ SOURCES := sn_keras training export benchmarks tests examples
 
 help:
 	@echo "make demo        train on embedded MNIST images, export, and say where everything is"
-	@echo "make test        run the test suite (TensorFlow, then sn_keras again on JAX)"
+	@echo "make test        run the test suite (sn_keras on JAX, then all on TensorFlow)"
 	@echo "make test-fast   the same without the tests that take seconds each"
 	@echo "make docs        build the site in site/, with links checked"
 	@echo "make test-torch  run the tests of sn_keras on torch, in an environment of its own"
@@ -36,18 +36,23 @@ help:
 	@echo "make lint | format | format-check | typecheck | clean"
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) GPU=$(GPU) RUN=$(RUN)"
 
-setup: $(VENV)/.setup
-setup-dev: $(VENV)/.setup-dev
+# Each build of TensorFlow has stamps of its own.
+SETUP := $(VENV)/.setup-$(TENSORFLOW)
+SETUP_DEV := $(VENV)/.setup-dev-$(TENSORFLOW)
+OTHERS = $(filter-out $(SETUP) $(SETUP_DEV),$(wildcard $(VENV)/.setup*))
+
+setup: $(SETUP)
+setup-dev: $(SETUP_DEV)
 
 # A stamp is written last, so that an interrupted set-up is taken up again.
-$(VENV)/.setup: $(REQUIREMENTS)
+$(SETUP): $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "sn-keras needs Python 3.10 or newer, $(PYTHON) is " + sys.version.split()[0])'
 	@echo "Setting up $(VENV)"
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(if $(OTHERS),--clear) $(VENV)
 	$(BIN)/python $(PIP_INSTALL) --editable ".[$(TENSORFLOW)]" --requirement requirements/run.txt
 	@touch $@
 
-$(VENV)/.setup-dev: $(VENV)/.setup
+$(SETUP_DEV): $(SETUP)
 	$(BIN)/python $(PIP_INSTALL) --editable ".[$(TENSORFLOW)]" --requirement requirements/dev.txt
 	@touch $@
 

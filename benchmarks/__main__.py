@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.shared import machine
+from benchmarks.shared.environments import SetUpError
 from training.arguments import Parser
 from training.terminal import say_error
 
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(machine.sentence(about), flush=True)
     try:
         result = {"machine": about, "arguments": argv, **module.run(arguments)}
-    except ValueError as error:
+    except (SetUpError, ValueError) as error:
         say_error(arguments.parser.as_typed(str(error)))
         raise SystemExit(1) from None
     if arguments.json:

@@ -36,7 +36,8 @@ import time
 start = time.perf_counter()
 from benchmarks.shared import gan_step
 gan_step.set_threads({threads})
-step = gan_step.Step(method={method!r}, batch_size={batch_size}, width={width})
+step = gan_step.Step(method={method!r}, batch_size={batch_size}, width={width},
+    image_size={image_size})
 run = gan_step.runner(gan_step.gan(step), step)
 run()
 print(time.perf_counter() - start)
@@ -106,6 +107,7 @@ def first_step(method: str, arguments: argparse.Namespace) -> str:
         threads=arguments.threads,
         batch_size=arguments.batch_size,
         width=arguments.width,
+        image_size=arguments.image_size,
     )
 
 

@@ -54,18 +54,26 @@ def run(arguments: argparse.Namespace) -> None:
     scoring.classifier_seed(arguments)
     size = values.integer("batch_size", arguments.batch_size)
     memory.check("batch_size", size, size * 4 * _numbers_an_image(config))
-    if values.integer("intra", arguments.intra, minimum=0) == 1:
-        raise ValueError(values.message("intra", "0, or 2 or more", 1))
+    intra = values.integer("intra", arguments.intra, minimum=0)
+    if intra == 1:
+        raise ValueError(values.message("intra", "0, or 2 or more", intra))
+    if intra and not config.get("generator", {}).get("num_classes"):
+        raise ValueError(values.message("intra", "0 for a GAN without classes", intra))
     seed = values.integer("seed", arguments.seed, minimum=0, maximum=2**31 - 1)
     quiet.import_tensorflow()
+    from training.evaluation.generators import existing_generator
     from training.evaluation.real_images import optional_source
-    from training.evaluation.reports import save_report
+    from training.evaluation.reports import load_reports, save_report
 
+    # Before a classifier is trained for an hour.
+    weights = arguments.weights or folder.usual_weights()
+    existing_generator(folder, weights)
+    load_reports(folder)
     evaluation = scoring.create_evaluation(
         arguments,
         folder,
-        intra=arguments.intra,
-        intra_real=optional_source(folder, "train") if arguments.intra else None,
+        intra=intra,
+        intra_real=optional_source(folder, "train") if intra else None,
         seed=seed,
         batch_size=arguments.batch_size,
     )
@@ -75,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.no_baseline:
         others = scoring.other_images(folder, real)
         evaluation = dataclasses.replace(evaluation, others=others)
-    report = evaluation.score_run(folder, arguments.weights or folder.usual_weights())
+    report = evaluation.score_run(folder, weights)
     path = save_report(folder, report)
     print(table(report))
     print(f"\nWritten to {path} and to TensorBoard's logs in {folder.logs}.")

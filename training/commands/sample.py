@@ -98,10 +98,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    if arguments.output and arguments.singles:
-        earlier_singles(arguments.output)
-    elif arguments.output:
-        check_replaceable(arguments.output, "output")
+    _check_output(arguments)
+    if arguments.data is not None and not (arguments.beside_real or arguments.nearest):
+        raise ValueError(
+            "`data` is for the forms that show real images, `--beside-real` and "
+            f"`--nearest`. Received: data={arguments.data!r}"
+        )
     folder = RunFolder(arguments.run)
     folder.moved_data = arguments.data
     config, about = folder.config(), folder.part("generator")
@@ -146,7 +148,9 @@ def run(arguments: argparse.Namespace) -> None:
     latents = looking.latents(count, about["latent_dim"], seed, limit)
     images = sheets.drawn(generator, latents, about["num_classes"], chosen, seed)
     if arguments.singles:
-        _write_singles(images, folder, arguments)
+        output = Path(arguments.output or _new(folder.samples / f"seed-{seed}"))
+        pictures.write_singles(output, images)
+        print(output)
     elif arguments.beside_real:
         sheet = sheets.beside_real(images, trained_source(folder), arguments.seed)
         _write(sheet, "beside-real-seed", folder, arguments)
@@ -166,15 +170,18 @@ def run(arguments: argparse.Namespace) -> None:
         _write(pictures.named_rows(parts, names), "seed", folder, arguments)
 
 
-def _write_singles(
-    images: np.ndarray, folder: RunFolder, arguments: argparse.Namespace
-) -> None:
-    from training.storage import pictures
-
-    name = f"seed-{arguments.seed}"
-    output = Path(arguments.output or _new(folder.samples / name))
-    pictures.write_singles(output, images)
-    print(output)
+def _check_output(arguments: argparse.Namespace) -> None:
+    output = arguments.output
+    if output and arguments.singles:
+        earlier_singles(output)
+    elif output:
+        check_replaceable(output, "output")
+        endings = [".png"]
+        if arguments.interpolate is not None:
+            endings += _ANIMATIONS
+        if Path(output).suffix.lower() not in endings:
+            wanted = f"a path that ends in {' or '.join(endings)}"
+            raise ValueError(values.message("output", wanted, output))
 
 
 def _write(
@@ -231,12 +238,17 @@ def _classes(
     elif each is not None:
         each = values.integer("per_class", each)
         memory.check("per_class", each, each)
-    instead = "interpolate" if arguments.interpolate is not None else "per_class"
-    if arguments.count is not None and getattr(arguments, instead) is not None:
-        raise ValueError(
-            f"`count` must not be given with `--{instead.replace('_', '-')}`, which "
-            f"says how many. Received: count={arguments.count}"
-        )
+    for name, instead in (
+        ("count", "interpolate"),
+        ("per_class", "interpolate"),
+        ("count", "per_class"),
+    ):
+        given = getattr(arguments, name)
+        if given is not None and getattr(arguments, instead) is not None:
+            raise ValueError(
+                f"`{name}` must not be given with `--{instead.replace('_', '-')}`, "
+                f"which says how many. Received: {name}={given}"
+            )
     if arguments.interpolate is not None:
         return labels, 0, None
     if each is not None:

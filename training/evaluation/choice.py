@@ -91,7 +91,17 @@ def extractor_of_file(
     with _named("extractor", path):
         if path.name.startswith("classifier-") and card.exists():
             return load_from_cache(path, card)[0]
-        return KerasExtractor(keras.saving.load_model(path, compile=False), path.stem)
+        return KerasExtractor(_load_keras(path), path.stem)
+
+
+def _load_keras(path: Path) -> keras.Model:
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras has no class of its own for a bad file
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(
+            f"it is no Keras model that can be loaded: {text[0]}"
+        ) from error
 
 
 @contextlib.contextmanager

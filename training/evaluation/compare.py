@@ -47,7 +47,9 @@ def group_reports(folders: Sequence[RunFolder]) -> list[Group]:
         for report in load_reports(folder):
             key = json.dumps(report.conditions, sort_keys=True)
             group = groups.setdefault(key, Group(report.conditions, {}))
-            label = name if report.weights == "last" else f"{name} ({report.weights})"
+            about = [] if report.weights == "last" else [report.weights]
+            about += [f"seed {report.seed}"] if report.seed else []
+            label = f"{name} ({', '.join(about)})" if about else name
             group.runs.setdefault(label, []).append(report)
     if not groups:
         raise ValueError(
@@ -75,7 +77,8 @@ def table(group: Group) -> str:
     return (
         f"{about['extractor']}, {about['data']} ({about['split']}), "
         f"{about['n_real']} real, {about['n_fake']} generated, inception score "
-        f"{about['splits']} × {about['split_size']}\n{about['graph']}\n\n"
+        f"{about['splits']} × {about['split_size']}\n{about['graph']}\n"
+        f"real images {about.get('images', 'of an unknown digest')}\n\n"
         + markdown(rows)
     )
 

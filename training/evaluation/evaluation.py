@@ -19,9 +19,9 @@ from training.evaluation.extractors.feature_extractor import (
     ScoreNames,
 )
 from training.evaluation.generation import generated_batches
-from training.evaluation.generators import load_generator, step_of
+from training.evaluation.generators import load_with_step
 from training.evaluation.protocol import Protocol
-from training.evaluation.real_images import real_features
+from training.evaluation.real_images import fingerprint, real_features
 from training.evaluation.reports import Report
 from training.evaluation.scores.density_coverage import density_coverage
 from training.evaluation.scores.frechet_distance import frechet_distance
@@ -85,7 +85,7 @@ class Evaluation:
         """
         start = time.perf_counter()
         config = folder.config()
-        generator, step = _loaded(folder, weights)
+        generator, step = load_with_step(folder, weights)
         latent_dim = config["generator"]["latent_dim"]
         classes = config["generator"]["num_classes"]
         shape = tuple(config["data"]["image_shape"])
@@ -119,11 +119,13 @@ class Evaluation:
         )
         scores = score(real, fake, self.protocol, self.extractor.scores)
         if scales_of(shape):
-            few = np.concatenate(kept)[:SIMILARITY_IMAGES]
-            few_labels = None
+            few, few_labels = np.concatenate(kept)[:SIMILARITY_IMAGES], None
             if kept_labels:
                 few_labels = np.concatenate(kept_labels)[: len(few)]
-            scores["MS-SSIM"] = intra_ms_ssim(few, few_labels).mean
+                paired = np.bincount(few_labels)[few_labels] > 1
+                few, few_labels = few[paired], few_labels[paired]
+            if len(few):
+                scores["MS-SSIM"] = intra_ms_ssim(few, few_labels).mean
         if self.intra and classes:
             count = self.intra * classes
             by_class = extract(
@@ -154,20 +156,22 @@ class Evaluation:
     def score_real(self, real: Extracted | None = None) -> dict[str, float]:
         """Scores further real images as if they were generated; {} if there are none.
 
-        The Inception score is that of as many images as there are, in as many parts as
-        have two.
+        The Inception score is that of as many images as a generated one if there are so
+        many; else of all, in as many parts as have two.
         """
         if self.others is None or len(self.others) < 2:
             return {}
         if real is None:
             real = self._real_features(self.real, self.protocol.n_real)
-        others = self._real_features(self.others, self.protocol.n_fake)
-        splits = min(self.protocol.splits, len(others) // 2)
-        protocol = dataclasses.replace(
-            self.protocol, splits=splits, split_size=len(others) // splits
-        )
+        others = self._real_features(self.others, self.protocol.generated)
+        protocol = self.protocol
+        if len(others) < protocol.splits * protocol.split_size:
+            splits = min(protocol.splits, len(others) // 2)
+            size = len(others) // splits
+            protocol = dataclasses.replace(protocol, splits=splits, split_size=size)
         scores = score(real, others, protocol, self.extractor.scores)
-        return scores | {"n_real": len(real), "n_fake": len(others)}
+        n_fake = min(len(others), protocol.n_fake)
+        return scores | {"n_real": len(real), "n_fake": n_fake}
 
     def _real_features(self, source: DataSource, count: int) -> Extracted:
         return real_features(
@@ -191,19 +195,11 @@ class Evaluation:
             "n_fake": self.protocol.n_fake,
             "splits": self.protocol.splits,
             "split_size": self.protocol.split_size,
+            "images": fingerprint(self.real, n_real)[:16],
         }
 
     def _progress(self, label: str) -> Progress | None:
         return None if self.progress is None else self.progress(label)
-
-
-def _loaded(folder: RunFolder, weights: str) -> tuple[Any, int]:
-    """Returns a generator and its step; the run may go on as it is loaded."""
-    while True:
-        step = step_of(folder, weights)
-        generator = load_generator(folder, weights)
-        if step_of(folder, weights) == step:
-            return generator, step
 
 
 def score(

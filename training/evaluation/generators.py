@@ -27,8 +27,8 @@ def generator_path(folder: RunFolder, weights: str) -> Path:
     return paths[weights]
 
 
-def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
-    """Loads one of a run's generators.
+def existing_generator(folder: RunFolder, weights: str = "last") -> Path:
+    """Returns the file of one of a run's generators.
 
     Raises:
         ValueError: if it isn't there.
@@ -45,7 +45,25 @@ def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
         raise ValueError(
             f"`run` must have the file {path.name}; {hint}. Received: {folder.path}"
         )
-    return keras.saving.load_model(path, compile=False)
+    return path
+
+
+def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
+    """Loads one of a run's generators.
+
+    Raises:
+        ValueError: if it isn't there.
+    """
+    return keras.saving.load_model(existing_generator(folder, weights), compile=False)
+
+
+def load_with_step(folder: RunFolder, weights: str) -> tuple[keras.Model, int]:
+    """Returns a generator and its step; the run may go on as it is loaded."""
+    while True:
+        step = step_of(folder, weights)
+        generator = load_generator(folder, weights)
+        if step_of(folder, weights) == step:
+            return generator, step
 
 
 def step_of(folder: RunFolder, weights: str = "last") -> int:

@@ -125,7 +125,7 @@ def real_features(
         "data": source.name,
         "split": source.split,
         "count": count,
-        "images": _fingerprint(source, count),
+        "images": fingerprint(source, count),
         "extractor": extractor.identity,
         "preprocessing": extractor.preprocessing,
     }
@@ -136,7 +136,7 @@ def real_features(
     )
 
 
-def _fingerprint(source: DataSource, count: int) -> str:
+def fingerprint(source: DataSource, count: int) -> str:
     """Returns a hash of the first `count` images, of large sets of their first GiB."""
     probe = min(count, _PROBE_BYTES // math.prod(source.image_shape) + 1)
     images, labels = source.sample(probe)

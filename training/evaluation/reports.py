@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -27,6 +28,7 @@ CONDITIONS = (
     "n_fake",
     "splits",
     "split_size",
+    "images",
 )
 
 
@@ -40,7 +42,7 @@ class Report:
         scores: score → value.
         conditions: what must be equal for two scores to compare: extractor, graph
             (its identity), resize, data, split, image_shape, n_real, n_fake, splits,
-            split_size.
+            split_size, images (a digest of the real ones; absent before version 0.2).
         seed: seed of the latents.
         versions: software → version.
         protocol: the protocol's name.
@@ -59,7 +61,7 @@ class Report:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if set(self.conditions) != set(CONDITIONS):
+        if set(self.conditions) | {"images"} != set(CONDITIONS):
             raise ValueError(
                 f"`conditions` must hold {sorted(CONDITIONS)}. "
                 f"Received: {sorted(self.conditions)}"
@@ -75,7 +77,11 @@ class Report:
     @property
     def series(self) -> str:
         """Name of the reports that differ from this one in the step alone."""
-        return f"{self.conditions['extractor']}-{self.protocol}-{self.weights}"
+        # Networks of one name differ by their weights.
+        graph = hashlib.sha256(self.conditions["graph"].encode()).hexdigest()[:8]
+        seed = f"-seed{self.seed}" if self.seed else ""
+        name = f"{self.conditions['extractor']}-{graph}"
+        return f"{name}-{self.protocol}-{self.weights}{seed}"
 
     @property
     def file_name(self) -> str:
@@ -122,4 +128,4 @@ def load_reports(folder: RunFolder) -> list[Report]:
             raise ValueError(
                 f"{path} is damaged: {error}. Remove it, and evaluate again."
             ) from error
-    return sorted(reports, key=lambda report: report.step)
+    return sorted(reports, key=lambda report: (report.step, report.seed))

@@ -92,14 +92,13 @@ def run(arguments: argparse.Namespace) -> None:
     similarity = Similarity(
         sources[0], arguments.similarity_classes, arguments.similarity_images
     )
-    scored = train_and_score(
-        output,
-        members,
-        arguments,
-        how,
-        sources,
-        [Measurement(every, _SIMILARITY, similarity)],
-    )
+    by = {
+        "similarity_classes": arguments.similarity_classes,
+        "similarity_images": arguments.similarity_images,
+        "score_images": how.score_images,
+    }
+    measured = Measurement(every, _SIMILARITY, similarity, by)
+    scored = train_and_score(output, members, arguments, how, sources, [measured])
     for row in scored.rows:
         folder = RunFolder(output / row["run"])
         row["curves"] = {

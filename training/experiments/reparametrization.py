@@ -88,14 +88,11 @@ def run(arguments: argparse.Namespace) -> None:
     if new is None:
         print(f"{first.data} has no test images: the critic's loss is of training's.")
     images = {"train": sources[0]} | ({} if new is None else {"validation": new})
-    scored = train_and_score(
-        output,
-        members,
-        arguments,
-        how,
-        sources,
-        [Measurement(every, _PREFIX, CriticLoss(images, arguments.critic_images))],
+    count = arguments.critic_images
+    measured = Measurement(
+        every, _PREFIX, CriticLoss(images, count), {"critic_images": count}
     )
+    scored = train_and_score(output, members, arguments, how, sources, [measured])
     for row in scored.rows:
         folder = RunFolder(output / row["run"])
         row["critic_loss"] = {

@@ -60,18 +60,19 @@ def run(arguments: argparse.Namespace) -> None:
     results.finish(output, base, tables, draw, rows=rows)
 
 
-def restored(folder: RunFolder, source: DataSource) -> tuple[GAN, int]:
+def restored(
+    folder: RunFolder, source: DataSource, best: bool = False
+) -> tuple[GAN, int]:
     """Returns the GAN of a run, and its step.
 
-    As of its best checkpoint if it was scored as it trained (the paper's choice), else
-    of its newest one.
+    As of its best checkpoint by score (the paper's choice), or else of its newest one.
     """
     from training.runs.build import create_gan
     from training.runs.callbacks import saving
     from training.storage.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(folder.checkpoints)
-    checkpoint = checkpoints.best() or checkpoints.latest()
+    checkpoint = checkpoints.best() if best else checkpoints.latest()
     if checkpoint is None:
         raise ValueError(f"`run` must have a checkpoint. Received: {folder.path}")
     preset = Preset(**folder.config()["preset"])
@@ -89,7 +90,7 @@ def _spectra(one: grid.Trained, scored: bool) -> list[dict[str, Any]]:
             "`output` must be a folder whose runs were scored as they trained, for "
             f"`score_every`. Received: {one.folder.path}, which wasn't"
         )
-    gan, step = restored(one.folder, one.source)
+    gan, step = restored(one.folder, one.source, best=scored)
     return [
         {
             **one.member.about,

@@ -107,10 +107,10 @@ def options(given: Any, steps: int) -> RunOptions:
                 "samples",
                 "checkpoint_every",
                 "keep",
-                "score_images",
             ],
             optional=["spectra_every", "score_every"],
         ),
+        score_images=values.integer("score_images", given.score_images, minimum=2),
     )
     # The latents, and the images as bytes; those of a grid are there as floats too.
     memory.check("samples", checked.samples, checked.samples * 5 * 28**2)

@@ -333,12 +333,29 @@ def test_sample_draws_a_grid_or_singles(tmp_path, capsys):
     assert len(list(singles.iterdir())) == 3
 
 
-@pytest.mark.parametrize("instead", ["per-class", "interpolate"])
-def test_sample_is_told_how_many_once(tmp_path, capsys, instead):
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("count", "per-class"), ("count", "interpolate"), ("per-class", "interpolate")],
+)
+def test_sample_is_told_how_many_once(tmp_path, capsys, name, instead):
     folder = a_run(tmp_path / "run", num_classes=3)
-    command = ["sample", str(folder.path), "--count", "4", f"--{instead}", "2"]
-    assert main(command) == 1
-    assert f"`--count` must not be given with `--{instead}`" in capsys.readouterr().err
+    command = ["sample", str(folder.path), f"--{name}", "4", f"--{instead}", "2"]
+    said = f"`--{name}` must not be given with `--{instead}`"
+    assert said in fails(capsys, *command)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--output", "a.gif"], "`--output` must be a path that ends in .png."),
+        (["--output", "a"], "`--output` must be a path that ends in .png."),
+        (["--interpolate", "3", "--output", "a.mp4"], ".png or .gif or .webp."),
+        (["--data", "here"], "`--data` is for the forms that show real images"),
+    ],
+)
+def test_sample_refuses_what_it_would_ignore(tmp_path, capsys, given, said):
+    folder = a_run(tmp_path / "run")
+    assert said in fails(capsys, "sample", str(folder.path), *given)
 
 
 def test_sample_takes_labels(tmp_path, capsys):

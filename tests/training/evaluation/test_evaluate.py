@@ -1,8 +1,10 @@
 """A run's evaluation from its folder to JSON, TensorBoard, tables and the plot."""
 
 import gzip
+import hashlib
 import json
 import struct
+import zipfile
 
 import keras
 import numpy as np
@@ -22,8 +24,9 @@ from training.evaluation.generation import generated_batches
 from training.evaluation.generators import load_generator, step_of
 from training.evaluation.in_training import score_callback
 from training.evaluation.protocol import PROTOCOLS, Protocol
-from training.evaluation.real_images import labelled
+from training.evaluation.real_images import labelled, real_features
 from training.evaluation.reports import CONDITIONS, Report, load_reports, save_report
+from training.evaluation.scores.inception_score import inception_score
 from training.storage.folder import RunFolder
 from training.storage.tensorboard import Events
 
@@ -202,6 +205,66 @@ def test_evaluate_refuses(make_run, pixels, tmp_path):
         evaluation.score_run(RunFolder(tmp_path / "nothing"))
 
 
+def test_real_images_get_the_inception_score_of_as_many(make_run, pixels, tmp_path):
+    """Of 2 × 30, as the generated ones; of 40, which all else takes, it is lower."""
+    real, others = sources(make_run())
+    evaluation = Evaluation(pixels, SMALL, real, others, cache=tmp_path)
+    found = evaluation.score_real()
+    logits = real_features(pixels, others, 60, tmp_path).logits
+    assert found["PS-quarters"] == pytest.approx(inception_score(logits, 2)[0])
+    assert found["n_fake"] == 40
+
+
+@pytest.mark.filterwarnings("ignore:.*covariance is singular")
+def test_classes_with_one_image_have_no_pair(make_run, pixels, tmp_path):
+    folder = make_run(conditional=True)
+    real, _ = sources(folder)
+    for seed in range(4):
+        protocol = Protocol("few", 60, 2, 1, 2, "test")
+        one = Evaluation(pixels, protocol, real, cache=tmp_path, seed=seed)
+        with pytest.warns(UserWarning, match="need"):
+            scores = one.score_run(folder).scores
+        drawn = generated_batches(load_generator(folder), 2, 2, seed, 4, num_classes=3)
+        _, labels = next(drawn)
+        assert ("MS-SSIM" in scores) == (labels[0] == labels[1])
+
+
+def test_images_with_other_pixels_do_not_compare(make_run, pixels, tmp_path):
+    folder = make_run()
+    images = np.zeros((60, 12, 12, 1), np.uint8)
+    conditions = [
+        Evaluation(pixels, SMALL, ArraySource(one, name="mine"), cache=tmp_path)
+        .score_run(folder)
+        .conditions
+        for one in (images, images, images + np.uint8(1))
+    ]
+    assert conditions[0] == conditions[1] != conditions[2]
+
+
+@pytest.mark.parametrize("fault", ["damaged report", "no such generator"])
+def test_what_is_wrong_is_said_before_a_classifier_is_trained(
+    make_run, tmp_path, capsys, monkeypatch, fault
+):
+    folder = make_run()
+    command = ["evaluate", str(folder.path), "--cache", str(tmp_path / "cache")]
+    if fault == "damaged report":
+        save_report(folder, make_report(300, 50.0)).write_text("{")
+        said = "is damaged"
+    else:
+        command, said = [*command, "--weights", "best"], "generator-best.keras"
+    monkeypatch.setattr("training.evaluation.choice.load_classifier", pytest.fail)
+    assert main(command) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_model_is_no_extractor(make_run, tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as file:
+        file.writestr("notes.txt", "no model")
+    command = ["evaluate", str(make_run().path), "--cache", str(tmp_path / "cache")]
+    assert main([*command, "--extractor", str(tmp_path / "other.keras")]) == 1
+    assert "`--extractor` can't be used" in capsys.readouterr().err
+
+
 def make_report(step, value, weights="last", seed=0, **conditions):
     return Report(
         step=step,
@@ -254,19 +317,24 @@ def test_saved_reports_make_a_curve_without_doubles(make_run):
     for report in (
         make_report(300, 50.0),
         make_report(700, 40.0),
+        make_report(700, 38.0),
         make_report(700, 35.0, seed=1),
+        make_report(700, 31.0, graph="another"),
         make_report(700, 30.0, "ema"),
     ):
         path = save_report(folder, report)
-    assert path.name == "step-00000700-extractor-paper-ema.json"
+    network = "extractor-" + hashlib.sha256(b"graph").hexdigest()[:8]
+    assert path.name == f"step-00000700-{network}-paper-ema.json"
     assert json.loads(path.read_text())["scores"]["FID"] == 30.0
     found = scalars(folder)
-    last, ema = "scores-extractor-paper-last", "scores-extractor-paper-ema"
+    last, ema = (f"scores-{network}-paper-{weights}" for weights in ("last", "ema"))
     assert found[last, "scores/FID", 300] == 50.0
-    assert found[last, "scores/FID", 700] == 35.0
+    assert found[last, "scores/FID", 700] == 38.0
+    assert found[f"{last}-seed1", "scores/FID", 700] == 35.0
     assert found[ema, "scores/FID", 700] == 30.0
     assert found[last, "scores/IS_deviation", 700] == pytest.approx(0.1)
-    assert [report.step for report in load_reports(folder)] == [300, 700, 700]
+    reports = load_reports(folder)
+    assert [report.step for report in reports] == [300, 700, 700, 700, 700]
 
 
 @pytest.mark.parametrize(
@@ -288,11 +356,12 @@ def test_compare_keeps_apart_what_does_not_compare(make_run, tmp_path, capsys):
     save_report(first, make_report(300, 50.0))
     save_report(first, make_report(700, 40.0))
     save_report(first, make_report(700, 38.0, "ema"))
+    save_report(first, make_report(700, 39.0, "ema", seed=2))
     save_report(second, make_report(700, 30.5))
     save_report(second, make_report(900, 12.0, extractor="other", n_fake=50_000))
     groups = compare.group_reports([first, second])
     assert len(groups) == 2
-    assert list(groups[0].runs) == ["a", "a (ema)", "b"]
+    assert list(groups[0].runs) == ["a", "a (ema)", "a (ema, seed 2)", "b"]
     plot = tmp_path / "plots" / "scores.png"
     assert (
         main(["compare", str(first.path), str(second.path), "--plot", str(plot)]) == 0
@@ -484,6 +553,7 @@ def test_scores_in_training_keep_the_best(make_run, tmp_path, monkeypatch):
         (["--n-fake", "1"], "`--n-fake` must be an integer of 2 or more"),
         (["--weights", "best"], "--score-every"),
         (["--intra", "1"], "`--intra` must be 0, or 2 or more"),
+        (["--intra", "9"], "`--intra` must be 0 for a GAN without classes"),
         (["--seed", str(10**20)], "`--seed` must be an integer from 0"),
         (["--classifier-seed", "-1"], "`--classifier-seed` must be an integer from 0"),
     ],

@@ -194,6 +194,12 @@ def test_a_finished_folder_is_not_taken_for_what_it_is_not(
     ):
         experiment("spectral-norms", *few, *changed, scored=False, code=1)
         assert message in capsys.readouterr().err
+    critics = "--methods cnn-wgan-gp --steps 2 --every 2 --critic-images".split()
+    critics += ["9", "--discriminator-steps", "1"]
+    experiment("reparametrization", *critics, output="critics")
+    again = [*critics, "--critic-images", "8"]
+    experiment("reparametrization", *again, output="critics", code=1)
+    assert "`--critic-images` must be 9, by which" in capsys.readouterr().err
     few = ["--methods", "spectral", "--steps", "2"]
     experiment("singular-values", *few, scored=False, output="other")
     scored = [*few, "--score-every", "1"]

@@ -56,7 +56,7 @@ def test_singular_values_are_those_of_the_saved_kernels(experiment, tmp_path, ca
 def test_spectral_norms_are_followed_and_training_is_not_touched(
     experiment, data, tmp_path
 ):
-    options = ["--steps", "60", "--every", "20"]
+    options = ["--steps", "60", "--every", "20", "--checkpoint-every", "20"]
     found = experiment("spectral-norms", *options, scored=False)
     rows = {row["layer"]: row for row in found["rows"]}
     assert list(rows) == ["conv", "dense"]
@@ -64,6 +64,11 @@ def test_spectral_norms_are_followed_and_training_is_not_touched(
     source = load(f"idx:{data}", image_size=12)
     gan, step = restored(RunFolder(run), source)
     assert step == 60
+    # What scored best counts where it is asked for alone.
+    early = RunFolder(run).checkpoints / "step-00000020.npz"
+    early.rename(early.with_name("best.npz"))
+    steps = [restored(RunFolder(run), source, best)[1] for best in (False, True)]
+    assert steps == [60, 20]
     layers = [
         layer
         for layer in gan.discriminator.layers

@@ -350,6 +350,10 @@ OPTION_FIELDS = {
 }
 
 
+def test_a_score_rests_on_two_images_or_more():
+    fails("score_images", lambda: checks.options(RunOptions(score_images=1), 7))
+
+
 @tried(20)
 @given(st.data())
 def test_fields_of_run_options(data):

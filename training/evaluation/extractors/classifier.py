@@ -131,12 +131,15 @@ def cached_classifier(
     stem = f"classifier-{short}-{fingerprint}-seed{seed}-v{RECIPE}"
     path = Path(folder) / f"{stem}.keras"
     card_path = path.with_suffix(".json")
-    found = _found(path, card_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # below it is looked at again
+        found = _found(path, card_path)
     if found is not None:
         return found
     prepare_cache(folder)
-    with _alone(path.with_suffix(".lock"), say) as waited:
-        found = _found(path, card_path) if waited else None
+    with _alone(path.with_suffix(".lock"), say):
+        # Another process may have trained it since.
+        found = _found(path, card_path)
         if found is not None:
             return found
         say(
@@ -159,21 +162,16 @@ def cached_classifier(
 
 
 @contextlib.contextmanager
-def _alone(path: Path, say: Callable[[str], None]) -> Iterator[bool]:
-    """Waits until no other process trains what this one needs.
-
-    Yields:
-        Whether one did.
-    """
-    lock, waited = filelock.FileLock(path), False
+def _alone(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Waits until no other process trains what this one needs."""
+    lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         say("Waiting for another process, which trains the same classifier.")
         lock.acquire()
-        waited = True
     try:
-        yield waited
+        yield
     finally:
         lock.release()
 

@@ -73,6 +73,12 @@ class LabelledImages:
         for label in np.unique(self.labels):
             members = random.permutation(np.flatnonzero(self.labels == label))
             test[members[: round(share * len(members))]] = True
+        if not test.any():
+            raise ValueError(
+                "A classifier needs a test split, or 3 images or more of a class, of "
+                f"which some are held out. Received: {len(self.images)} images of "
+                f"{self.classes} classes"
+            )
         return tuple(
             LabelledImages(self.images[part], self.labels[part])
             for part in (~test, test)

@@ -18,8 +18,8 @@ PAIRS_AT_A_TIME = 100
 def scales_of(image_shape: tuple[int, ...]) -> int:
     """Number of scales whose halved image still holds the 11-pixel window.
 
-    The five scales of the definition need 176 px: an image of 128 px has 4, one of 28
-    to 43 px has 2. Smaller windows would make more scales fit, at the price of values
+    The five scales of the definition need 161 px: an image of 128 px has 4, one of 21
+    to 40 px has 2. Smaller windows would make more scales fit, at the price of values
     that no other implementation's compare with.
     """
     size = min(image_shape[:2])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from training.runs.callbacks.measurements import Measurement
 
 _DIVERGED = "diverged.json"
+_MEASURED = "measured.json"
 # Fields of a preset that say nothing about what is computed up to a step.
 _IGNORED = ("name", "description", "steps")
 
@@ -125,7 +126,7 @@ def train(
         StoppedError: if a signal came or a run in another process failed.
         ValueError: if a member is out of its range (before anything is written), or its
             folder belongs to something else, has more steps, or was measured less
-            often.
+            often or by other options.
     """
     from training.runs.callbacks.finiteness import NonFiniteError
 
@@ -138,6 +139,7 @@ def train(
     folders = [RunFolder(output / "runs" / name) for name in names]
     for folder, preset in zip(folders, presets, strict=True):
         _check_done(folder, preset, options, measurements)
+    _check_measured(output / _MEASURED, measurements)
     if jobs.count > 1 and jobs.only is None:
         grid = zip(folders, presets, strict=True)
         train_side_by_side([f.path.name for f, p in grid if not _ended(f, p)], jobs)
@@ -213,6 +215,21 @@ def _check_done(
                 f"{one.every} steps. Received: {folder.path}, which wasn't at step "
                 f"{missing[0]}"
             )
+
+
+def _check_measured(file: Path, measurements: Sequence[Measurement]) -> None:
+    """Notes the options that runs are measured by; raises if they were others."""
+    by = {name: value for one in measurements for name, value in one.by.items()}
+    try:
+        before = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (FileNotFoundError, TypeError, ValueError):
+        before = {}
+    for name, value in by.items():
+        if before.get(name, value) != value:
+            wanted = f"{before[name]!r}, by which {file.parent} was measured"
+            raise ValueError(values.message(name, wanted, value))
+    if by:
+        write_json(file, by)
 
 
 def _ended(folder: RunFolder, preset: Preset) -> bool:

@@ -23,11 +23,13 @@ class Measurement:
         names: what the names of its numbers begin with.
         of: from the GAN to numbers by name. It must leave the GAN as it is: a run
             that is measured is the same as one that isn't.
+        by: the options that change the numbers, by their names; values of plain JSON.
     """
 
     every: int
     names: str
     of: Callable[[Any], Mapping[str, float]]
+    by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         values.integer("every", self.every)
