@@ -31,6 +31,11 @@ def integer(
     return plain
 
 
+def integer_or_none(argument: str, value: Any) -> int | None:
+    """Returns an integer of 1 or more, or None."""
+    return None if value is None else integer(argument, value)
+
+
 def number(
     argument: str,
     value: Any,

@@ -69,6 +69,8 @@ def averaged(
     # alone saves it.
     copy = keras.models.clone_model(generator)
     copy.set_weights(generator.get_weights())
+    if not int(keras_private.updates(optimizer).numpy()):
+        return copy  # before the first step averages are 0
     ids = [id(weight) for weight in generator.variables]
     copies = dict(zip(ids, copy.variables, strict=True))
     for weight, average in keras_private.averages(optimizer):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from typing import Any
 
 import keras
@@ -70,6 +72,7 @@ class KerasModel(keras_private.BuiltModel):
     def _prepare(self) -> None:
         # `fit` would otherwise call the model on images to build it.
         self.built = True
+        self._elements: Any = None
         # float64 holds the sum of float32 losses exactly, so that it is the same in
         # whatever parts the replicas keep it; a checkpoint shares it out anew.
         self._generator_loss_tracker = keras.metrics.Mean("generator_loss", "float64")
@@ -131,6 +134,15 @@ class KerasModel(keras_private.BuiltModel):
                 return plain(iterator)
 
         self.train_function = train_function
+
+    def _trace_for(self, elements: Any) -> None:
+        """Has the step traced anew for elements of another form than the last ones.
+
+        TensorFlow would trace it for both, of unknown sizes.
+        """
+        if elements != self._elements:
+            self.train_function = None
+        self._elements = elements
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Runs one update of G and `discriminator_steps` of D."""
@@ -200,8 +212,7 @@ class KerasModel(keras_private.BuiltModel):
 
     def _check_finite(self, what: str) -> None:
         for variable in (*self.generator.variables, *self.discriminator.variables):
-            value = keras.ops.convert_to_numpy(variable.value)
-            if value.dtype.kind == "f" and not np.isfinite(value).all():
+            if not is_finite(variable):
                 raise ValueError(
                     f"`{what}` needs weights that are finite, and {variable.path} is "
                     "not. `keras.callbacks.TerminateOnNaN` ends `fit` when a loss is "
@@ -233,8 +244,21 @@ def adapted(callbacks: Any) -> Any:
     return found
 
 
+def is_finite(variable: keras.Variable) -> bool:
+    """Returns whether a variable has neither NaN nor infinity."""
+    value = keras.ops.convert_to_numpy(variable.value)
+    # NumPy has no kind for bfloat16.
+    floats = value.dtype.kind == "f" or value.dtype.name == "bfloat16"
+    return not floats or bool(np.isfinite(value).all())
+
+
 def refuse(others: dict[str, Any]) -> None:
     """Raises a TypeError for arguments that `fit` of a GAN doesn't take."""
-    if others:
-        names = ", ".join(f"`{name}`" for name in others)
-        raise TypeError(f"`fit` of a GAN takes no {names}: {_NO_LOSS}")
+    defaults = inspect.signature(keras.Model.fit).parameters
+    for name, value in others.items():
+        if name not in defaults:
+            close = difflib.get_close_matches(name, defaults, 1)
+            meant = f" Did you mean `{close[0]}`?" if close else ""
+            raise TypeError(f"`fit` has no argument `{name}`.{meant}")
+        if value is not defaults[name].default and value != defaults[name].default:
+            raise TypeError(f"`fit` of a GAN takes no `{name}`: {_NO_LOSS}")

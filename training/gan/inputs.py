@@ -48,6 +48,20 @@ class Steps:
     batch_size: int
     of_a_pass: int | None
 
+    def check_executions(self, steps_per_epoch: int | None, together: int) -> None:
+        """Raises a ValueError if Keras would go beyond an epoch's last step.
+
+        Args:
+            steps_per_epoch: the steps of an epoch.
+            together: `steps_per_execution`.
+        """
+        if self.of_a_pass is not None and (steps_per_epoch or 0) % together:
+            raise ValueError(
+                f"`steps_per_epoch` must be a multiple of `steps_per_execution`, "
+                f"{together}, for an array. Received: steps_per_epoch="
+                f"{steps_per_epoch} (by default those of a pass)"
+            )
+
 
 def of(
     x: Any, y: Any, batch_size: int | None, group: int, wiring: Wiring, order: Order
@@ -97,11 +111,7 @@ def of_array(
     input_checks.labels("`y`", labels, len(images), wiring.num_classes)
     count = group * batch_size
     if len(images) < count:
-        raise ValueError(
-            f"`x` must have at least {count} images, {group} batches of "
-            f"{batch_size} (`discriminator_steps` · `batch_size`), for one step. "
-            f"Received: x of shape {images.shape}"
-        )
+        raise too_few(group, batch_size, f"x of shape {images.shape}")
     of_a_pass = len(images) // count
     with tf.device("CPU"):
         parts = [tf.constant(images)]
@@ -156,6 +166,8 @@ def of_dataset(
     input_checks.labels("The labels of `x`", labels, len(images), wiring.num_classes)
 
     def checked(*element: Any) -> Any:
+        shape = [None, *wiring.image_shape]
+        element = (tf.ensure_shape(element[0], shape), *element[1:])
         found = input_checks.in_graph(element, wiring.num_classes)
         return found[:2] if wiring.num_classes is not None else found[0]
 
@@ -169,6 +181,15 @@ def of_dataset(
     elif size != count:
         dataset = dataset.rebatch(count, drop_remainder=True)
     return Steps(dataset.prefetch(tf.data.AUTOTUNE), batch_size, None)
+
+
+def too_few(group: int, batch_size: int, received: str) -> ValueError:
+    """Returns what to raise where there are too few images for one step."""
+    return ValueError(
+        f"`x` must have at least {group * batch_size} images, {group} batches of "
+        f"{batch_size} (`discriminator_steps` · `batch_size`), for one step. "
+        f"Received: {received}"
+    )
 
 
 def without_end(steps: Steps, steps_per_epoch: int | None) -> tuple[Steps, int]:
@@ -193,6 +214,11 @@ def without_end(steps: Steps, steps_per_epoch: int | None) -> tuple[Steps, int]:
 
 def _of_py_dataset(dataset: keras.utils.PyDataset) -> tf.data.Dataset:
     """Returns the batches of a Keras `PyDataset` with a length, in its order."""
+    if dataset.num_batches is None:
+        raise ValueError(
+            "`x` must have a known number of batches, its `__len__`. Received: "
+            f"{type(dataset).__name__} of `num_batches` None"
+        )
 
     def batches() -> Iterator[Any]:
         for i in range(len(dataset)):

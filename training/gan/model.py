@@ -101,7 +101,7 @@ class GAN(hooks.KerasModel):
         self.discriminator_steps = values.integer(
             "discriminator_steps", discriminator_steps
         )
-        self.generator_batch_size = _count_or_none(
+        self.generator_batch_size = values.integer_or_none(
             "generator_batch_size", generator_batch_size
         )
         calls = ("auto", "joint", "separate")
@@ -112,8 +112,8 @@ class GAN(hooks.KerasModel):
         self._wiring = wiring.connect(
             generator,
             discriminator,
-            _count_or_none("latent_dim", latent_dim),
-            _count_or_none("num_classes", num_classes),
+            values.integer_or_none("latent_dim", latent_dim),
+            values.integer_or_none("num_classes", num_classes),
         )
         self.latent_dim = self._wiring.latent_dim
         self.num_classes = self._wiring.num_classes
@@ -242,9 +242,9 @@ class GAN(hooks.KerasModel):
         """
         hooks.refuse(others)
         epochs = values.integer("epochs", epochs)
-        batch_size = _count_or_none("batch_size", batch_size)
+        batch_size = values.integer_or_none("batch_size", batch_size)
         initial_epoch = values.integer("initial_epoch", initial_epoch, 0)
-        steps_per_epoch = _count_or_none("steps_per_epoch", steps_per_epoch)
+        steps_per_epoch = values.integer_or_none("steps_per_epoch", steps_per_epoch)
         seed = self.seed if values.boolean("shuffle", shuffle) else None
         order = inputs.Order(seed, self.step, initial_epoch, steps_per_epoch)
         group = self.discriminator_steps
@@ -253,13 +253,14 @@ class GAN(hooks.KerasModel):
         sizes = {"generator_batch_size": self.generator_batch_size}
         strategies.check_shares(strategy, batch_size=data.batch_size, **sizes)
         steps_per_epoch = steps_per_epoch or data.of_a_pass
+        data.check_executions(steps_per_epoch, self.steps_per_execution)
         if strategies.position(strategy)[1] > 1:
             data, steps_per_epoch = inputs.without_end(data, steps_per_epoch)
+        self._trace_for(data.dataset.element_spec)
         with warnings.catch_warnings(), explained():
-            if steps_per_epoch is None:
-                # Keras says so of every dataset whose length it can't know.
+            if steps_per_epoch is None:  # said of each dataset of unknown length
                 warnings.filterwarnings("ignore", "Your input ran out of data")
-            return super().fit(
+            history = super().fit(
                 data.dataset,
                 epochs=epochs,
                 verbose=verbose,
@@ -268,6 +269,9 @@ class GAN(hooks.KerasModel):
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,
             )
+        if not (history.history or self.stop_training or epochs <= initial_epoch):
+            raise inputs.too_few(group, data.batch_size, "a dataset of fewer")
+        return history
 
     def generate(self, count: int, seed: int = 0, labels: Any = None) -> Any:
         """Returns images that G makes of latents drawn with `seed`.
@@ -294,7 +298,3 @@ class GAN(hooks.KerasModel):
             `use_ema=True`. Statistics of batch norm are G's own.
         """
         return generated.averaged(self.generator, self.generator_optimizer)
-
-
-def _count_or_none(name: str, value: Any) -> int | None:
-    return None if value is None else values.integer(name, value)

@@ -98,6 +98,8 @@ class Step:
             )
         batch = images.shape[0] // steps
         images = tf.cast(images, tf.float32)
+        if self.wiring.num_classes is not None:
+            labels = tf.cast(tf.reshape(labels, [-1]), tf.int32)
         # Nothing else in G's update depends on the data: without this it would run
         # once more, before the iterator says that there are no more data.
         with tf.control_dependencies([images]):
@@ -239,7 +241,6 @@ class Step:
             return real_logits, fake_logits, class_logits
         both_labels = None
         if labels is not None:
-            labels = tf.cast(tf.reshape(labels, [-1]), tf.int32)
             both_labels = tf.concat([labels, fake_labels], axis=0)
         logits, class_logits = self._discriminate(
             tf.concat([real, fake], axis=0), both_labels
@@ -292,7 +293,5 @@ def _added_losses(network: keras.Model) -> tf.Tensor | float:
 
 def _cross_entropy(labels: Any, class_logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.reshape(labels, [-1]), class_logits
-        )
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels, class_logits)
     )

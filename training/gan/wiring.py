@@ -43,6 +43,8 @@ def split(outputs: Any) -> tuple[Any, Any]:
     """Returns D's logits, and its class logits or None, from what D returns."""
     if isinstance(outputs, dict):
         return outputs["logits"], outputs["class_logits"]
+    if isinstance(outputs, (list, tuple)):
+        raise ValueError(f"it returns a {type(outputs).__name__}")
     return outputs, None
 
 
@@ -86,10 +88,12 @@ def connect(
             f"as `latent_dim` says. Received: generator={generator.name!r}, which "
             f"fails on that: {error}"
         ) from error
-    if len(images.shape) != 4:
+    shape = getattr(images, "shape", None)
+    if shape is None or len(shape) != 4:
+        found = type(images).__name__ if shape is None else f"shape {shape}"
         raise ValueError(
             "`generator` must return images of shape (batch, height, width, "
-            f"channels). Received: a generator of outputs of shape {images.shape}"
+            f"channels). Received: a generator of outputs of {found}"
         )
     shown = getattr(discriminator, "inputs", None) or []
     takes_labels = len(shown) == 2

@@ -121,6 +121,7 @@ def options(given: Any, steps: int) -> RunOptions:
     values.name("on_nan", checked.on_nan, ON_NAN)
     if checked.inception is not None:
         file = values.path("inception", checked.inception)
+        checked = dataclasses.replace(checked, inception=str(file))
         if checked.score_every is not None and not file.exists():
             raise ValueError(
                 values.message("inception", "a file that exists", checked.inception)

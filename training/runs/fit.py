@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training import quiet
+from training import quiet, values
 from training.runs import checks
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
@@ -88,7 +88,7 @@ def _carry_out(run: Run) -> RunResult:
     from training.storage.files import full_disk_explained
     from training.storage.lock import RunLock
 
-    config = run.config()
+    config, folder = run.config(), run.folder
     options = dataclasses.asdict(run.options)
     for name in ("strategy", "worker_timeout"):
         del options[name]  # they say nothing about the steps
@@ -101,6 +101,7 @@ def _carry_out(run: Run) -> RunResult:
         for note in getattr(run.source, "notes", ()):
             run.say(note)
         run.folder.check(config, Preset.defaults())
+        _check_steps(folder, run.preset.steps)
     strategies.check_shares(
         run.strategy,
         batch_size=run.preset.batch_size,
@@ -135,6 +136,17 @@ def _check_folder(folder: RunFolder, preset: Preset) -> None:
     data = folder.config().get("data") if folder.is_run() else None
     config = {"preset": preset.as_dict(), "data": data or {}}
     folder.check(config, Preset.defaults())
+
+
+def _check_steps(folder: RunFolder, steps: int) -> None:
+    """Raises a ValueError if a run has gone beyond its last step."""
+    from training.storage.checkpoints import Checkpoints
+
+    if folder.checkpoints.is_dir():
+        done = max((s for s, _ in Checkpoints(folder.checkpoints).steps()), default=0)
+        if done > steps:
+            wanted = f"{done} or more, the steps that {folder.path} has"
+            raise ValueError(values.message("steps", wanted, steps))
 
 
 def load_images(preset: Preset) -> Any:

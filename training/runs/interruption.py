@@ -75,6 +75,7 @@ def _leave_terminal() -> None:
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for output in (1, 2):
-        if stat.S_ISCHR(os.fstat(output).st_mode):
-            os.dup2(nowhere, output)
+        with contextlib.suppress(OSError):  # closed
+            if stat.S_ISCHR(os.fstat(output).st_mode):
+                os.dup2(nowhere, output)
     os.close(nowhere)

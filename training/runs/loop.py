@@ -9,11 +9,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from training import values
 from training.devices import strategies
 from training.gan.model import GAN
 from training.runs import summary
 from training.runs.build import create_gan
-from training.runs.callbacks.finiteness import Guard, NonFiniteError
+from training.runs.callbacks.finiteness import Finite, Guard, NonFiniteError
 from training.runs.callbacks.measurements import Measure
 from training.runs.callbacks.saving import KeepBest, Save, state
 from training.runs.callbacks.spectra import Spectra
@@ -117,6 +118,11 @@ def _train(run: Run, gan: GAN, start: Checkpoint | None, rollbacks: int) -> None
 
     if start is not None:
         start.restore(state(gan))
+    left, together = run.preset.steps - gan.step, run.options.steps_per_execution
+    if left % together:
+        # The last execution would go beyond the last step, and nothing be saved of it.
+        wanted = f"a divisor of the {left} steps that are left, from step {gan.step} on"
+        raise ValueError(values.message("steps_per_execution", wanted, together))
     images_per_step = run.preset.batch_size * gan.discriminator_steps
     worker, workers = run.position
     dataset = make_dataset(
@@ -139,7 +145,7 @@ def _train(run: Run, gan: GAN, start: Checkpoint | None, rollbacks: int) -> None
         gan.fit(
             dataset,
             batch_size=run.preset.batch_size,
-            steps_per_epoch=run.preset.steps - gan.step,
+            steps_per_epoch=left,
             verbose=0,
             callbacks=_callbacks(run, events, progress, start, rollbacks),
         )
@@ -164,8 +170,11 @@ def _callbacks(
 ) -> list[keras.callbacks.Callback]:
     """Returns what happens after each step, in this order."""
     options, last = run.options, run.preset.steps
+    intervals = [options.sample_every, options.spectra_every, options.score_every]
+    intervals += [one.every for one in run.measurements]
     around: list[keras.callbacks.Callback] = [
         Guard(1, last),
+        *(Finite(every, last) for every in {*intervals} if every is not None),
         Log(run, events, progress),
     ]
     score = None

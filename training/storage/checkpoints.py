@@ -27,7 +27,7 @@ from training.storage.files import remove_temporaries, replacing
 
 Groups = Mapping[str, Sequence[keras.Variable]]
 
-_NAME = re.compile(r"step-(\d{8})\.npz")
+_NAME = re.compile(r"step-(\d{8,})\.npz")
 _DIGEST = "sha256"
 _DIGEST_BYTES = 64  # in hexadecimal
 # A damaged archive can make `zipfile` raise other ones.

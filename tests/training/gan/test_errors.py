@@ -152,3 +152,26 @@ def test_a_batch_that_replicas_cannot_share():
 def test_evaluate_says_what_to_use_instead():
     with pytest.raises(NotImplementedError, match=re.escape("training.evaluation")):
         gan().evaluate(GOOD, verbose=0)
+
+
+@pytest.mark.parametrize("which", ["generator", "discriminator"])
+def test_a_list_of_outputs_is_refused(which):
+    networks = {"generator": toys.generator(), "discriminator": toys.discriminator()}
+    one = networks[which]
+    networks[which] = keras.Model(one.inputs, [one.outputs[0], one.outputs[0]])
+    with pytest.raises(ValueError, match=f"`{which}` must .*list"):
+        GAN(**networks)
+
+
+def test_a_mistyped_argument_of_fit_is_named():
+    with pytest.raises(TypeError, match="`batchsize`. Did you mean `batch_size`"):
+        gan().fit(GOOD, batchsize=4)
+    gan().fit(GOOD, batch_size=4, validation_data=None, verbose=0)
+
+
+def test_nan_in_bfloat16_is_not_saved(tmp_path):
+    made = gan(compiled=False)
+    weight = keras.Variable([float("nan")], dtype="bfloat16", name="bad")
+    made.generator.layers[-1]._non_trainable_variables.append(weight)
+    with pytest.raises(ValueError, match="`save` needs weights that are finite"):
+        made.save(tmp_path / "gan.keras")

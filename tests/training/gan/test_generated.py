@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training import toys
+from training import GAN
 from training.gan import generated
 
 
@@ -29,3 +31,12 @@ def test_images_are_float32_whatever_the_generator_computes_in():
     generator = keras.Model(latents, keras.layers.ReLU(dtype="float16")(latents))
     (made,) = generated.images(generator, np.ones((3, 2), "float32"))
     assert made.dtype == np.float32
+
+
+def test_the_average_before_the_first_step_is_the_generator():
+    gan = GAN(toys.generator(), toys.discriminator())
+    gan.compile(keras.optimizers.Adam(use_ema=True), "adam")
+    for ours, own in zip(
+        gan.averaged_generator().get_weights(), gan.generator.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, own)

@@ -110,3 +110,68 @@ def test_a_later_label_out_of_range_is_refused():
     with pytest.raises(ValueError, match="labels of `x` must lie in"):
         gan.fit(pairs, verbose=0)
     assert gan.step == 1
+
+
+def test_the_batch_may_have_another_size_in_another_call():
+    images = toys.images(16)
+    gan = GAN(toys.generator(), toys.discriminator(), discriminator_steps=1)
+    gan.compile("sgd", "sgd")
+    for batch_size, step in ((4, 4), (8, 6), (4, 10)):
+        gan.fit(images, batch_size=batch_size, verbose=0)
+        assert gan.step == step
+
+
+@pytest.mark.parametrize("batch", [4, 2])
+def test_a_dataset_of_too_few_images_is_refused(batch):
+    images = tf.data.Dataset.from_tensor_slices(toys.images(16))
+    images = images.batch(batch, drop_remainder=True)
+    with pytest.raises(ValueError, match="at least 20 images, 5 batches of 4"):
+        fitted(images, 5, batch_size=4)
+
+
+def test_an_epoch_ends_with_an_execution():
+    gan = GAN(toys.generator(), toys.discriminator(), discriminator_steps=1)
+    gan.compile("sgd", "sgd", steps_per_execution=3)
+    with pytest.raises(ValueError, match="multiple of `steps_per_execution`, 3"):
+        gan.fit(toys.images(16), batch_size=4, verbose=0)
+    gan.fit(toys.images(16), batch_size=4, steps_per_epoch=3, verbose=0)
+    assert gan.step == 3
+
+
+def test_images_of_unknown_rank_are_those_of_the_discriminator():
+    images = toys.images(8)
+    dataset = tf.data.Dataset.range(2).map(
+        lambda i: tf.numpy_function(
+            lambda n: images[4 * n : 4 * n + 4], [i], tf.float32
+        )
+    )
+    assert fitted(dataset, batch_size=4).step == 2
+
+
+def test_a_py_dataset_without_a_length_is_refused():
+    class Endless(Batches):
+        num_batches = None
+
+    with pytest.raises(ValueError, match="known number of batches.*Endless"):
+        fitted(Endless(toys.images(16)), steps_per_epoch=2)
+
+
+def test_labels_of_any_integers_are_the_same():
+    """uint8 of shape (n, 1), as CIFAR-10 has them, and int32 of shape (n,)."""
+    weights = []
+    for labels in (np.arange(8, dtype=np.int32) % 3, np.arange(8, dtype=np.uint8) % 3):
+        labels = labels[:, None] if labels.dtype == np.uint8 else labels
+        for call in ("joint", "separate"):
+            keras.utils.set_random_seed(0)
+            gan = GAN(
+                toys.generator(num_classes=3),
+                toys.discriminator(conditioning="auxiliary", num_classes=3),
+                discriminator_steps=1,
+                discriminator_call=call,
+            )
+            gan.compile("sgd", "sgd")
+            gan.fit(toys.images(8), labels, batch_size=4, verbose=0)
+            weights.append(gan.discriminator.get_weights())
+    for one in weights[1:]:
+        for a, b in zip(weights[0], one, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

@@ -263,6 +263,21 @@ def test_executions_that_would_overshoot_are_refused(tmp_path, source):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
+def test_executions_that_would_overshoot_what_is_left_are_refused(tmp_path, source):
+    """4 steps are twice 2, but of the 1 that is left nothing would be saved."""
+    fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=3))
+    longer = dataclasses.replace(PRESET, steps=4)
+    together = dataclasses.replace(OPTIONS, steps_per_execution=2)
+    with pytest.raises(ValueError, match="the 1 steps that are left, from step 3"):
+        fit(tmp_path / "run", source, longer, together)
+    assert fit(tmp_path / "run", source, longer).step == 4
+    config = RunFolder(tmp_path / "run").config_file.read_bytes()
+    with pytest.raises(ValueError, match="`steps` must be 4 or more"):
+        fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=2))
+    assert RunFolder(tmp_path / "run").config_file.read_bytes() == config
+
+
 def test_a_second_process_is_told_who_holds_the_folder(tmp_path, source):
     (tmp_path / "run").mkdir()
     with RunLock(tmp_path / "run"):

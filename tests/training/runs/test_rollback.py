@@ -95,6 +95,29 @@ class FakeScore(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
+def test_a_weight_is_looked_at_before_its_images_are_scored(
+    tmp_path, source, monkeypatch
+):
+    def poison(self, now, due, logs):
+        after(self, now, due, logs)
+        if now == 3 and self.model.seed == PRESET.seed:
+            self.model.generator.trainable_variables[0].assign_add([[np.nan]])
+
+    class Score(FakeScore):
+        def on_train_batch_end(self, batch, logs=None):
+            assert np.isfinite(self.model.generator.get_weights()[0]).all()
+
+    after = finiteness.Guard.after
+    monkeypatch.setattr(finiteness.Guard, "after", poison)
+    monkeypatch.setattr(loop, "_score", lambda *_: Score())
+    said = []
+    options = dataclasses.replace(ROLLBACK, score_every=1)
+    assert fit(tmp_path / "run", source, options=options, say=said.append).finished
+    (line,) = (line for line in said if "Going back" in line)
+    assert "is not finite at step 3" in line and "step 2" in line
+
+
+@pytest.mark.slow
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path, source, monkeypatch):
     monkeypatch.setattr(loop, "_score", lambda *_: FakeScore())
     options = dataclasses.replace(OPTIONS, keep=1, score_every=2)

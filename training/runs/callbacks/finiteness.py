@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from sn_keras import SpectralNormalization
 from training import keras_private
 from training.gan.after_step import AfterStep, numbers
+from training.gan.hooks import is_finite
 
 
 class NonFiniteError(RuntimeError):
@@ -34,6 +34,19 @@ class Guard(AfterStep):
         )
 
 
+class Finite(AfterStep):
+    """Ends a run with a weight that is not finite, before anything is drawn of it.
+
+    In all workers: that which looks at the networks alone would leave the others
+    waiting.
+    """
+
+    def after(self, step: int, due: bool, logs: Any) -> None:
+        """Raises a `NonFiniteError` at a step that is due."""
+        if due:
+            check_finite(self.model, step)
+
+
 def check_finite(gan: Any, step: int) -> None:
     """Raises a `NonFiniteError` that names the first weight that isn't finite.
 
@@ -46,8 +59,7 @@ def check_finite(gan: Any, step: int) -> None:
         *gan.generator_optimizer.variables,
         *gan.discriminator_optimizer.variables,
     ):
-        value = keras.ops.convert_to_numpy(variable.value)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
+        if not is_finite(variable):
             raise NonFiniteError(
                 f"The weight {variable.path} is not finite at step {step}: "
                 f"{_listed(spectral_norms(gan.discriminator))}. The last checkpoint "

@@ -8,7 +8,6 @@ from typing import Any
 
 from training import values
 from training.gan.after_step import AfterStep
-from training.runs.callbacks.finiteness import check_finite
 from training.storage.folder import RunFolder
 from training.storage.tensorboard import Events
 
@@ -68,7 +67,6 @@ class Measure(AfterStep):
     def after(self, step: int, due: bool, logs: Any) -> None:
         if not due:
             return
-        check_finite(self.model, step)
         found = dict(self._measurement.of(self.model))
         self._folder.append_metrics({"step": step, **found})
         self._events.scalars(step, found)

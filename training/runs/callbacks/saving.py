@@ -46,6 +46,7 @@ class Save(AfterStep):
         self._events = events
         self._start = start
         self._metadata = metadata
+        self._asked = -1
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         # `fit` has just reset the losses' means, which the checkpoint holds too.
@@ -66,7 +67,8 @@ class Save(AfterStep):
         if self._run.position[1] == 1:
             return wish
         # Workers get a signal at different steps, and have to stop at the same one.
-        return step % _AGREE_EVERY == 0 and strategies.agreed(self._run.strategy, wish)
+        asked, self._asked = self._asked, step // _AGREE_EVERY
+        return self._asked > asked and strategies.agreed(self._run.strategy, wish)
 
     def _write(self, step: int, values: dict[str, Any], events: Events) -> None:
         folder = self._run.folder

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from sn_keras import singular_values
 from training.gan.after_step import AfterStep
-from training.runs.callbacks.finiteness import check_finite
 from training.storage.files import replacing
 from training.storage.tensorboard import Events
 
@@ -54,9 +53,8 @@ class Spectra(AfterStep):
         self._events = events
 
     def after(self, step: int, due: bool, logs: Any) -> None:
-        """Writes a step that is due, unless a weight isn't finite: that is an error."""
+        """Writes a step that is due."""
         if due:
-            check_finite(self.model, step)
             self.write(step)
 
     def write(self, step: int) -> None:
