@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import re
@@ -42,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = given.pop(0) if given and given[0] in COMMANDS else "generator"
+    close = difflib.get_close_matches(given[0], COMMANDS, 1) if given else []
+    if name == "generator" and close and not os.path.exists(given[0]):
+        _say_error(f"There is no command {given[0]!r}. Did you mean {close[0]}?")
+        return 2
     usage = ""
     # So that the temporary folder is removed.
     before = signal.signal(signal.SIGTERM, _terminated)

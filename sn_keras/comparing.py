@@ -110,6 +110,19 @@ def _random_inputs(model: Layer, size: int) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _outputs(model: Layer, args: Any, options: Any) -> list[np.ndarray]:
-    found = keras.tree.flatten(model(*args, **options))
+    # States are left as they were, and are 0 meanwhile; seeds go on.
+    layers = flatten_layers(model)
+    states = keras.tree.flatten([getattr(one, "states", None) for one in layers])
+    states = [state for state in states if isinstance(state, keras.Variable)]
+    kept = [v for v in model.variables if not v.trainable and "float" in v.dtype]
+    kept += states
+    before = [keras.ops.copy(variable.value) for variable in kept]
+    try:
+        for state in states:
+            state.assign(keras.ops.zeros_like(state.value))
+        found = keras.tree.flatten(model(*args, **options))
+    finally:
+        for variable, value in zip(kept, before, strict=True):
+            variable.assign(value)
     found = [keras.ops.convert_to_numpy(one) for one in found if one is not None]
     return [one.astype("float64") for one in found]

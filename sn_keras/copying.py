@@ -133,6 +133,7 @@ def build_like(model: Layer, copy: Layer) -> None:
 def assign_weights(
     model: Layer,
     sources: list[keras.Variable],
+    copy: Layer,
     targets: list[keras.Variable],
     values: dict[int, Any] | None = None,
 ) -> None:
@@ -141,6 +142,7 @@ def assign_weights(
     Args:
         model: the model, for the message.
         sources: its weights, as far as the copy has them.
+        copy: the copy.
         targets: the copy's, in the same order.
         values: what takes the place of some sources' values, by the sources' ids.
     """
@@ -154,6 +156,10 @@ def assign_weights(
         )
     for source, target in zip(sources, targets, strict=True):
         target.assign((values or {}).get(id(source), source))
+    for layer in flatten_layers(copy):
+        # What `Normalization` runs with it has made of its weights.
+        if callable(getattr(layer, "finalize_state", None)):
+            layer.finalize_state()
 
 
 def without_state(

@@ -16,7 +16,8 @@ from sn_keras.copying import (
 )
 from sn_keras.effective_kernels import effective_kernels
 from sn_keras.keras_private import flatten_layers, sublayers
-from sn_keras.reparameterization import Reparameterization, unwrapping
+from sn_keras.reparameterization import Reparameterization
+from sn_keras.wrapping import unwrapping
 
 LayerOrModel = TypeVar("LayerOrModel", bound=keras.layers.Layer)
 
@@ -62,7 +63,7 @@ def fold(model: LayerOrModel, inputs: Any = None) -> LayerOrModel:
         build_like(model, plain)
     wrappers = [x for x in flatten_layers(model) if isinstance(x, Reparameterization)]
     sources = without_state(model, wrappers)
-    assign_weights(model, sources, plain.weights, effective_kernels(model))
+    assign_weights(model, sources, plain, plain.weights, effective_kernels(model))
     check_equal(model, plain, inputs)
     return plain
 

@@ -130,7 +130,12 @@ def find_kernels(
                 )
             rank = len(variable.shape)
             axes = axes(owner) if callable(axes) else axes
-            axes = tuple(sorted(axis % rank for axis in axes))
+            in_order = tuple(sorted(a % rank for a in axes if -rank <= a < rank))
+            if len(set(in_order)) < len(axes):
+                wanted = f"different axes of a kernel of rank {rank}"
+                what = f"{attribute} of {type(owner).__name__}"
+                raise ValueError(values.message(what, wanted, axes))
+            axes = in_order
             name = _unique(_relative_name(variable, layer), kernels)
             dtype = owner.variable_dtype
             kernels.append(Kernel(name, variable, axes, dtype, owner, attribute))

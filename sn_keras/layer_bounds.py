@@ -149,7 +149,11 @@ def _batch_norm(walk: Any, layer: Any, x: Any, shape: Any) -> float:
 
 def _conditional(walk: Any, layer: Any, arguments: Sequence[Any], shape: Any) -> Tensor:
     x, labels = keras.tree.flatten(list(arguments))
-    if isinstance(labels, Tensor) and labels.bounds:
+    if isinstance(labels, Tensor):
+        integers = not labels.bounds and labels.rows is None
+    else:
+        integers = np.issubdtype(np.asarray(labels).dtype, np.integer)
+    if not integers:
         raise walk.unknown(layer, "has labels that are no integers")
     scale = _over_deviation(layer.normalization) * to_float64(layer.gamma)
     return x.scaled(float(np.abs(scale).max()))
@@ -160,7 +164,10 @@ def _over_deviation(norm: Any) -> np.ndarray:
 
 
 def _rescaling(walk: Any, layer: Any, x: Any, shape: Any) -> float:
-    return float(np.abs(np.asarray(layer.scale, "float64")).max())
+    scale = np.asarray(layer.scale, "float64")
+    if scale.ndim and scale.shape != tuple(x.shape[-scale.ndim :]):
+        return float(np.linalg.norm(scale))  # an entry of x has several of them
+    return float(np.abs(scale).max())
 
 
 def _parametric_relu(walk: Any, layer: Any, x: Any, shape: Any) -> float:
@@ -173,7 +180,9 @@ def _time_distributed(
     x = arguments[0]
     inner = Tensor((None, *x.shape[2:]), x.bounds)
     shapes = None if shape is None else [(None, *shape[2:])]
-    return walk.call(layer.layer, (inner,), {}, shapes)[0]
+    result = walk.call(layer.layer, (inner,), {}, shapes)[0]
+    # What is known of a step isn't of all of them.
+    return dataclasses.replace(result, rows=None, summed=None)
 
 
 # Pooling and resampling.

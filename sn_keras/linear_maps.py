@@ -98,6 +98,9 @@ def _is_dense(kernel: Kernel) -> bool:
         # A label of all three is one matrix for each of its values.
         if set(inputs) & set(weight) & set(output) - {"."}:
             return False
+        # One that is summed without a weight adds up to more than the matrix says.
+        if set(inputs) - set(output) - {"."} != set(weight) - set(output):
+            return False
     if kernel.attribute == "pointwise_kernel":
         return _is_one_of(layer, CONVOLUTIONS)
     return _is_one_of(layer, _DENSE)

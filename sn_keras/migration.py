@@ -10,6 +10,7 @@ import keras
 from keras import ops
 from keras.layers import Layer
 
+from sn_keras import values
 from sn_keras.addons_files import (
     AddonsWeightNormalization,
     take_over_g,
@@ -83,6 +84,9 @@ def migrate(
     if model is not None:
         check_built(model, "given weights")
         peer = _rebuilt(model, _to_peer)
+        if not isinstance(source, (str, os.PathLike)):
+            message = values.message("source", "a file's path beside `model`", source)
+            raise TypeError(message)
         _load_weights(peer, os.fspath(source))
         ours = model
         own = [layer for layer in flatten_layers(model) if type(layer) in _OWN]
@@ -133,11 +137,12 @@ def _peers_in(model: Layer) -> list[Layer]:
 
 def _hand_over(peer: Layer, ours: Layer, pairs: list[tuple[Any, Any]]) -> None:
     wrapped = {id(w) for pair in pairs for layer in pair for w in layer.weights}
-    assign_weights(peer, _others(peer, wrapped), _others(ours, wrapped))
+    assign_weights(peer, _others(peer, wrapped), ours, _others(ours, wrapped))
     changed, left, never = [], [], []
     for layer, wrapper in pairs:
         # Apart, as theirs have weights of the layer inside in another order.
-        assign_weights(peer, layer.layer.weights, wrapper.layer.weights)
+        inner = wrapper.layer
+        assign_weights(peer, layer.layer.weights, inner, inner.weights)
         if isinstance(layer, AddonsWeightNormalization):
             same, known = take_over_g(layer, wrapper)
             left.extend([] if same else [repr(wrapper.name)])

@@ -109,7 +109,7 @@ def wrap(
         left = [layer for layer in chosen if id(layer) not in wrapping.made]
         reason = "created in `build`, or built in the constructor, of the layer around"
         raise _cannot(model, [(layer, reason) for layer in left])
-    assign_weights(model, model.weights, without_state(copy, made))
+    assign_weights(model, model.weights, copy, without_state(copy, made))
     for one in made:
         converge(one)
         if isinstance(one, NormDivision):
@@ -161,6 +161,8 @@ def _is_chosen(layer: Layer, where: Callable[[Layer], bool] | None) -> bool:
 
 def _has_own_kernel(layer: Layer) -> bool:
     """Whether a weight may be a kernel that no layer inside has, or wrapper there."""
+    if isinstance(layer, keras.layers.Normalization):
+        return False  # over two axes its mean looks like one
     inside = sublayers(layer)
     if is_of_keras(type(layer)):
         inside = [x for x in flatten_layers(layer) if isinstance(x, Reparameterization)]

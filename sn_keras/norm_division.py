@@ -24,7 +24,8 @@ class NormDivision(Reparameterization):
         layer: the `keras.layers.Layer` to wrap.
         gamma: whether to multiply by a trainable `γ` of the norm's shape, which
             starts as the norm, so that the layer starts as the plain one
-            (Miyato et al. 2018, appendix E).
+            (Miyato et al. 2018, appendix E); as 1 for a norm of zero, which would
+            leave both without a gradient.
         **kwargs: `kernels`, `name`, `trainable`, `dtype`.
     """
 
@@ -46,7 +47,7 @@ class NormDivision(Reparameterization):
 
     def initial_gamma(self, norm: Any) -> Any:
         """Returns what `γ` starts as: one over the scale."""
-        return norm
+        return nonzero(norm)
 
     def gamma_shape(self, kernel: Kernel) -> tuple[int, ...]:
         """Shape of the norm and so of `γ`."""
@@ -91,11 +92,16 @@ class NormDivision(Reparameterization):
 
 def reciprocal(norm: Any) -> Any:
     """Returns `1 / norm`, or 1 where `norm` is too close to zero to have one."""
-    tiny = float(np.finfo(keras.backend.standardize_dtype(norm.dtype)).tiny)
-    is_zero = ops.less(ops.abs(norm), tiny)
-    norm = ops.where(is_zero, ops.ones_like(norm), norm)
+    norm = nonzero(norm)
     # The derivative of a plain `1 / norm` holds `1 / norm²`, which leaves the range
     # of float32 for norms below 1e-19 or above 1e19. Here it is taken at a number
     # near 1; the factors before and after it are constants.
     inverse = 1 / ops.stop_gradient(norm)
     return inverse / (norm * inverse)
+
+
+def nonzero(norm: Any) -> Any:
+    """Returns `norm`, or 1 where it is too close to zero to have a reciprocal."""
+    tiny = float(np.finfo(keras.backend.standardize_dtype(norm.dtype)).tiny)
+    is_zero = ops.less(ops.abs(norm), tiny)
+    return ops.where(is_zero, ops.ones_like(norm), norm)

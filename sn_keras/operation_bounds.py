@@ -113,7 +113,8 @@ def _axes(operation: Any, x: Any) -> list[int]:
 
 
 def _cast(walk: Any, operation: Any, x: Any, shape: Any) -> float:
-    if "float" not in keras.backend.standardize_dtype(operation.dtype):
+    kind = operation.dtype
+    if kind is not None and "float" not in keras.backend.standardize_dtype(kind):
         raise walk.unknown(operation, "rounds to integers")
     return 1.0
 
@@ -141,7 +142,7 @@ side_by_side = _merged(lambda count: 1.0, root=True)
 OPERATIONS: dict[str, Rule] = {
     **dict.fromkeys(
         "Reshape Transpose Moveaxis Swapaxes Ravel Squeeze ExpandDims Flip Roll Split "
-        "Copy Negative Max Min Amax Amin ConvertToTensor StopGradient Sort Tril Triu "
+        "Copy Negative Max Min Amax Amin StopGradient Sort Tril Triu "
         "Unstack Diagonal".split(),
         SAME,
     ),
@@ -157,7 +158,7 @@ OPERATIONS: dict[str, Rule] = {
     "Mean": unary(_mean),
     "Repeat": unary(_repeat),
     "Tile": unary(_tile),
-    "Cast": unary(_cast),
+    **dict.fromkeys(("Cast", "ConvertToTensor"), unary(_cast)),
     "Pad": unary(_pad),
     "GetItem": _slice,
 }

@@ -72,8 +72,9 @@ class PowerIterated(NormDivision):
             raise ValueError(values.message("input_size", wanted, self.input_size))
 
     def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-        if self.norm == "operator" and self.input_size is None and args:
-            self._refuse_other_size(args[0])
+        inputs = args[0] if args else kwargs.get("inputs")
+        if self.norm == "operator" and self.input_size is None and inputs is not None:
+            self._refuse_other_size(inputs)
         return super().call(*args, training=training, **kwargs)
 
     def _refuse_other_size(self, inputs: Any) -> None:

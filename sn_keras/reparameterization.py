@@ -7,7 +7,6 @@ kernel's variable reads as that tensor. Gradients therefore flow through `f`.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,28 +17,20 @@ from keras import ops
 from sn_keras import keras_private, values
 from sn_keras.kernels import Kernel, check_supported, find_kernels
 from sn_keras.substitution import Substitution
-from sn_keras.wrapping import default_name, give_dtype, symbolic, with_training
-
-# Set while `fold` rebuilds a model: see `Reparameterization.__new__`. A context
-# variable, so that another thread that builds a model meanwhile is not touched.
-_unwrapping: contextvars.ContextVar[bool] = contextvars.ContextVar(
-    "sn_keras_unwrapping", default=False
+from sn_keras.wrapping import (
+    check_kernel_axes,
+    default_name,
+    give_dtype,
+    is_unwrapping,
+    kernel_axes,
+    symbolic,
+    with_training,
 )
 
 # The wrapper whose `__call__` is under way; see `Reparameterization.call`.
 _called: contextvars.ContextVar[Any] = contextvars.ContextVar(
     "sn_keras_called", default=None
 )
-
-
-@contextlib.contextmanager
-def unwrapping() -> Iterator[None]:
-    """Inside this scope a wrapper's constructor returns the layer it would wrap."""
-    token = _unwrapping.set(True)
-    try:
-        yield
-    finally:
-        _unwrapping.reset(token)
 
 
 class Reparameterization(keras.layers.Wrapper):
@@ -71,7 +62,7 @@ class Reparameterization(keras.layers.Wrapper):
         # `fold` rebuilds a model from its config with every wrapper left out. Doing
         # it here reaches wrappers that a subclassed model creates in its own
         # constructor, which no rewriting of the config would find.
-        if _unwrapping.get() and isinstance(layer, keras.layers.Layer):
+        if is_unwrapping() and isinstance(layer, keras.layers.Layer):
             give_dtype(kwargs.get("dtype"), layer)
             if kwargs.get("name") is not None:
                 layer.name = kwargs["name"]
@@ -104,6 +95,8 @@ class Reparameterization(keras.layers.Wrapper):
         # no autocast scope around `call`, and the kernel is read unrounded.
         super().__init__(layer, dtype=layer.variable_dtype, **kwargs)
         self.autocast = False
+        if not self.trainable:
+            layer.trainable = False
         self.kernels = None if kernels is None else values.names("kernels", kernels)
         check_supported(self)
         check_supported(layer)
@@ -290,6 +283,14 @@ class Reparameterization(keras.layers.Wrapper):
         del config["dtype"]
         names = None if self.kernels is None else list(self.kernels)
         return {**config, "kernels": names}
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        config = super().get_build_config()
+        return {**config, **kernel_axes(self)} if config and self.built else config
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        super().build_from_config(config)
+        check_kernel_axes(self, config or {})
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:

@@ -10,7 +10,7 @@ from keras import ops
 
 from sn_keras import values
 from sn_keras.keras_private import flatten_layers
-from sn_keras.norm_division import reciprocal
+from sn_keras.norm_division import nonzero, reciprocal
 from sn_keras.power_iterated import PowerIterated
 
 
@@ -161,7 +161,7 @@ class SpectralNormalization(PowerIterated):
         return ops.where(norm > self.norm_multiplier, scale, ops.ones_like(norm))
 
     def initial_gamma(self, norm: Any) -> Any:
-        gamma = norm / self.norm_multiplier
+        gamma = nonzero(norm) / self.norm_multiplier
         return ops.maximum(gamma, ops.ones_like(gamma)) if self.only_above else gamma
 
     def get_config(self) -> dict[str, Any]:

@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import inspect
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 
 from sn_keras.keras_private import flatten_layers
+from sn_keras.kernels import find_kernels
+
+# Set while `fold` rebuilds a model: see `Reparameterization.__new__`. A context
+# variable, so that another thread that builds a model meanwhile is not touched.
+_unwrapping: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "sn_keras_unwrapping", default=False
+)
+
+
+@contextlib.contextmanager
+def unwrapping() -> Iterator[None]:
+    """Inside this scope a wrapper's constructor returns the layer it would wrap."""
+    token = _unwrapping.set(True)
+    try:
+        yield
+    finally:
+        _unwrapping.reset(token)
+
+
+def is_unwrapping() -> bool:
+    """Returns whether that is so."""
+    return _unwrapping.get()
+
+
+def kernel_axes(wrapper: Any) -> dict[str, Any]:
+    """Returns, as JSON, which axes of each kernel count as output.
+
+    `register_kernels` may have said so, which the process that loads needn't know.
+    """
+    found = find_kernels(wrapper.layer, wrapper.kernels)
+    return {"output_axes": [list(kernel.output_axes) for kernel in found]}
+
+
+def check_kernel_axes(wrapper: Any, saved: Mapping[str, Any]) -> None:
+    """Raises a ValueError if a wrapper was saved with other axes, if that is known."""
+    if "output_axes" not in saved or not wrapper.built:
+        return
+    found = kernel_axes(wrapper)["output_axes"]
+    if found != saved["output_axes"]:
+        raise ValueError(
+            f"The layer {wrapper.name!r} was saved with kernels whose output axes are "
+            f"{saved['output_axes']}, and here they are {found}. Call "
+            "`sn_keras.register_kernels` as before it was saved."
+        )
 
 
 def default_name(wrapper: type, layer: keras.layers.Layer) -> str:

@@ -93,6 +93,10 @@ def _activation(layer: Any) -> str | None:
     name = getattr(activation, "__name__", "")
     if not isinstance(layer, keras.layers.Layer):
         name = type(layer).__name__.lower()
+    elif activation not in (
+        getattr(module, name, None) for module in (keras.activations, keras.ops)
+    ):
+        return None  # a function of the user's own, whatever its name
     return name if name in _ACTIVATIONS else None
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import sn_keras
 from export import keras_private
 from export.reading.inputs import conform
-from sn_keras.reparameterization import Reparameterization, unwrapping
+from sn_keras.reparameterization import Reparameterization
+from sn_keras.wrapping import unwrapping
 
 
 class Kept(keras.layers.Layer):
@@ -195,6 +196,10 @@ class _Copies:
                 copy.set_weights(source.get_weights())
             except ValueError as error:
                 raise _CantCopyError(layer) from error
+            for one in keras_private.all_layers(copy):
+                # What `Normalization` runs with it has made of its weights.
+                if callable(getattr(one, "finalize_state", None)):
+                    one.finalize_state()
 
     def _copy(self, layer: Any, name: str) -> tuple[Any, Any]:
         """Returns whose weights a copy takes, and the copy."""

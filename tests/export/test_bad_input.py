@@ -133,6 +133,11 @@ def test_the_command_names_an_option_as_it_is_typed(tmp_path, capsys, given, sai
     assert said in capsys.readouterr().err
 
 
+def test_a_mistyped_command_is_named(capsys):
+    assert main(["verfy", "exported"]) == 2
+    assert "no command 'verfy'. Did you mean verify?" in capsys.readouterr().err
+
+
 def test_what_a_terminal_would_obey_is_shown(tmp_path, capsys):
     assert main(["no\rrun\x1b[2J", "--output", str(tmp_path / "o")]) == 1
     assert "no\\rrun\\x1b[2J" in capsys.readouterr().err

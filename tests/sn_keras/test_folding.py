@@ -368,3 +368,14 @@ def test_a_model_that_draws_random_numbers_can_be_folded():
 
     dense = SpectralNormalization(layers.Dense(3))
     fold(keras.Sequential([keras.Input((8,)), dense, Noise()]))
+
+
+def test_a_stateful_layer_keeps_its_state():
+    lstm = layers.LSTM(5, stateful=True)
+    inputs = keras.Input(batch_shape=(2, 3, 4))
+    model = keras.Model(inputs, SpectralNormalization(lstm)(inputs))
+    model(np.ones((2, 3, 4), "float32"))
+    before = numpy(lstm.states[0])
+    assert before.any()
+    fold(model)
+    np.testing.assert_array_equal(numpy(lstm.states[0]), before)

@@ -175,3 +175,11 @@ def test_dtypes():
             layer.build((None, 3))
         (kernel,) = find_kernels(layer)
         assert (kernel.dtype, kernel.state_dtype) == (stored, state)
+
+
+@pytest.mark.parametrize("axes", [(3,), (-4,), (1, -2), (0, 0)])
+def test_axes_that_a_kernel_does_not_have(registry, axes):
+    register_kernels(Bilinear, weight=axes)
+    wrapped = SpectralNormalization(Bilinear())
+    with pytest.raises(ValueError, match="weight of Bilinear.*rank 3"):
+        wrapped.build((None, 6))

@@ -180,6 +180,8 @@ LINEAR = {
     "padding": (lambda: layers.ZeroPadding2D(2), (3, 3, 1), 1.0),
     "cropping": (lambda: layers.Cropping1D(1), (5, 2), 1.0),
     "rescaling": (lambda: layers.Rescaling(-3.0, 1.0), (3,), 1.0),
+    "rescaling by channel": (lambda: layers.Rescaling([1.0, -3.0]), (4, 2), 1.0),
+    "rescaling to channels": (lambda: layers.Rescaling([1.0, 2.0]), (4, 1), 1.0),
     "distributed": (lambda: layers.TimeDistributed(layers.Dense(2)), (3, 4), 1.0),
     "sequential": (
         lambda: SpectralNormalization(keras.Sequential([layers.Dense(3)])),
@@ -449,6 +451,14 @@ REFUSED = {
     "divided by 0": (lambda x: x / np.array([1.0, 0.0, 1.0]), "Divide.*infinite"),
     "unknown size": (lambda x: ops.sum(x, axis=0), "unknown size"),
     "rounded": (lambda x: ops.cast(x, "int32"), "rounds"),
+    "rounded by conversion": (
+        lambda x: ops.convert_to_tensor(x, dtype="int32"),
+        "ConvertToTensor.*rounds",
+    ),
+    "labels that are floats": (
+        lambda x: ConditionalBatchNormalization(2)(x, np.full((1, 2), 5.0, "float32")),
+        "labels that are no integers",
+    ),
     "gathered": (lambda x: layers.Lambda(lambda y: y)(x), "Lambda"),
     "cosine": (lambda x: layers.Dot(-1, normalize=True)([x, x]), "Dot.*divides by"),
     "product with a layer's output": (
@@ -465,6 +475,15 @@ def test_what_has_no_known_bound_is_named(name):
     model = keras.Model(x, make(x))
     with pytest.raises(ValueError, match=f"(?s)not known.*{message}"):
         lipschitz_bound(model)
+
+
+def test_rows_of_several_steps_are_not_one():
+    """A sum over four steps stretches by twice what a step does."""
+    images, labels = keras.Input((4, 1, 3)), keras.Input((4, 1), dtype="int32")
+    rows = layers.TimeDistributed(layers.Embedding(5, 3))(labels)
+    total = ops.sum(layers.Multiply()([images, rows]), axis=(1, 2, 3))
+    with pytest.raises(ValueError, match="not known.*Multiply"):
+        lipschitz_bound(keras.Model([images, labels], total))
 
 
 class Subclassed(keras.Model):

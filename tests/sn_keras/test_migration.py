@@ -277,3 +277,23 @@ def test_what_is_refused(tmp_path):
         shutil.copytree(FILES / "keras2-saved", tmp_path / "broken")
         (tmp_path / "broken" / "variables" / "variables.index").unlink()
         migrate(tmp_path / "broken", ours("keras2"))
+
+
+def test_what_was_adapted_is_migrated():
+    images = np.random.default_rng(0).normal(50, 10, (64, 8)).astype("float32")
+    adapted = layers.Normalization()
+    adapted.adapt(images)
+    theirs = layers.SpectralNormalization(layers.Dense(3))
+    theirs = keras.Sequential([keras.Input((8,)), adapted, theirs])
+    for _ in range(100):
+        theirs(images, training=True)
+    expected = numpy(theirs(images))
+    np.testing.assert_allclose(numpy(migrate(theirs)(images)), expected, rtol=1e-3)
+
+
+def test_two_models_are_refused():
+    model = keras.Sequential(
+        [keras.Input((3,)), SpectralNormalization(layers.Dense(2))]
+    )
+    with pytest.raises(TypeError, match="`source` must be a file's path"):
+        migrate(model, model)

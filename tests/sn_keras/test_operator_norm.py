@@ -391,3 +391,17 @@ def test_half_precision_and_fit(dtype):
     model.compile("sgd", "mse", jit_compile=False)
     model.fit(np.ones((4, 7, 7, 2)), np.ones((4, 5, 5, 3)), verbose=0)
     assert (numpy(wrapped.state_variables[0]) != before).any()
+
+
+def test_a_sum_without_a_weight_is_no_matrix():
+    layer = layers.EinsumDense("abc,cd->ad", output_shape=(4,))
+    wrapped = SpectralNormalization(layer, norm="operator")
+    with pytest.raises(ValueError, match="no linear map of its input which"):
+        wrapped.build((1, 9, 5))
+
+
+def test_images_of_another_size_by_keyword():
+    wrapped = SpectralNormalization(layers.Conv2D(3, 3), norm="operator")
+    wrapped.build((None, 6, 6, 2))
+    with pytest.raises(ValueError, match=r"size \(6, 6\).*size \(9, 9\)"):
+        wrapped(inputs=np.ones((1, 9, 9, 2), "float32"))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from sn_keras import SpectralNormalization
+from sn_keras import SpectralNormalization, register_kernels
+from sn_keras.kernel_registry import _REGISTRY
 from tests.sn_keras.gradients import numpy
 from tests.sn_keras.layer_kinds import KINDS, parameters
 
@@ -197,3 +198,32 @@ def test_a_fresh_process_needs_the_import_alone(tmp_path):
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
     found = np.load(tmp_path / "y.npy")
     np.testing.assert_allclose(found, numpy(model(X)), rtol=1e-5, atol=1e-6)
+
+
+@keras.saving.register_keras_serializable("test_serialization")
+class Transposed(layers.Layer):
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(3, 3, 4, 4), name="kernel")
+
+    def call(self, x):
+        return keras.ops.conv_transpose(x, self.kernel, 2, "same")
+
+
+def test_a_process_that_knows_other_kernels_is_told(tmp_path):
+    register_kernels(Transposed, kernel=(-2,))
+    layer = SpectralNormalization(Transposed())
+    model = keras.Sequential([keras.Input((4, 4, 4)), layer])
+    model.save(tmp_path / "model.keras")
+    keras.saving.load_model(tmp_path / "model.keras")
+    del _REGISTRY[Transposed]
+    with pytest.raises(ValueError, match=r"\[\[2\]\], and here .*\[\[3\]\]"):
+        keras.saving.load_model(tmp_path / "model.keras")
+
+
+def test_a_wrapper_that_is_not_trainable_freezes_its_layer(tmp_path):
+    layer = SpectralNormalization(layers.Dense(3), trainable=False)
+    model = keras.Sequential([keras.Input((4,)), layer, layers.Dense(1)])
+    assert len(model.trainable_variables) == 2
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(again.trainable_variables) == 2

@@ -280,3 +280,15 @@ def test_what_cannot_be_wrapped(wrapper):
     lora.enable_lora(2)
     with pytest.raises(ValueError, match="has LoRA enabled"):
         wrapper(lora)
+
+
+@all_three
+def test_a_kernel_of_zeros_learns_with_gamma(wrapper):
+    """γ and W would each wait for the other to leave 0."""
+    dense = layers.Dense(1, kernel_initializer="zeros")
+    layer = wrapper(dense, gamma=True)
+    model = keras.Sequential([keras.Input((6,)), layer])
+    assert not numpy(model(X)).any()
+    model.compile("sgd", "mse", jit_compile=False)
+    model.fit(X, X[:, :1], epochs=2, verbose=0)
+    assert numpy(dense.kernel).any()

@@ -284,3 +284,27 @@ def test_wrappers_that_a_model_holds():
 def test_an_unbuilt_model():
     with pytest.raises(ValueError, match="`model` .*must be built"):
         wrap(keras.Sequential([layers.Dense(2)]))
+
+
+def test_a_layer_that_was_adapted_goes_on_as_it_was(tmp_path):
+    """`Normalization` runs with what it has made of its weights."""
+    images = np.random.default_rng(0).normal(50, 10, (64, 8)).astype("float32")
+    adapted = layers.Normalization()
+    adapted.adapt(images)
+    model = keras.Sequential([keras.Input((8,)), adapted, layers.Dense(3)])
+    expected = numpy(adapted(images))
+    wrapped = wrap(model, lambda one: SpectralNormalization(one, gamma=True))
+    np.testing.assert_allclose(numpy(wrapped.layers[0](images)), expected, rtol=1e-6)
+    outputs = numpy(wrapped(images))
+    np.testing.assert_allclose(outputs, numpy(model(images)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(numpy(fold(wrapped)(images)), outputs, rtol=1e-5)
+    wrapped.save(tmp_path / "wrapped.keras")
+    again = keras.saving.load_model(tmp_path / "wrapped.keras")
+    np.testing.assert_allclose(numpy(again(images)), outputs, rtol=1e-5)
+
+
+def test_the_mean_of_a_normalization_is_no_kernel():
+    layer = layers.Normalization(axis=(1, 2))
+    model = [keras.Input((3, 4)), layer, layers.Flatten(), layers.Dense(2)]
+    kinds = [type(one) for one in wrap(keras.Sequential(model)).layers]
+    assert kinds == [layers.Normalization, layers.Flatten, SpectralNormalization]

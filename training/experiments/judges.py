@@ -17,6 +17,9 @@ from training.experiments.singular_values import squared
 
 HOLDS, FAILS, OPEN = "holds", "doesn't", "can't tell"
 
+# The settings of Adam in which claim a is tried.
+_SETTINGS = ("A", "C", "F")
+
 Result = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 Judge = Callable[[Sequence[Result]], tuple[str, str]]
@@ -65,8 +68,11 @@ def robust(read: Sequence[Result]) -> tuple[str, str]:
         f"{method} fails in {', '.join(where) or 'none'}"
         for method, where in failing.items()
     )
-    fails = bool(failing["spectral"]) or not any(others)
-    return measured, _decided(not fails and all(others), fails)
+    missing = [setting for setting in _SETTINGS if setting not in settings]
+    if missing:
+        measured += f"; {', '.join(missing)} not run"
+    fails = bool(failing["spectral"]) or not (any(others) or missing)
+    return measured, _decided(not (fails or missing) and all(others), fails)
 
 
 def order(read: Sequence[Result]) -> tuple[str, str]:

@@ -110,3 +110,12 @@ def test_what_lies_outside_of_a_given_range_is_said(tmp_path):
     )
     (line,) = (line for line in lines if "outside" in line)
     assert 30 < int(line.partition("%")[0]) < 70 and "become black or white" in line
+
+
+def test_a_function_of_ones_own_tells_nothing_by_its_name():
+    @keras.saving.register_keras_serializable("test_output_range")
+    def sigmoid(x):
+        return 0.5 * keras.activations.sigmoid(x)
+
+    with pytest.raises(ValueError, match="`output_range` must be given"):
+        loading.load(_model(sigmoid))

@@ -53,6 +53,8 @@ def robustness(spectral_f):
         spectral__F=[spectral_f, spectral_f],
         clipping__A=[30, 30],
         clipping__F=[20, 20],
+        spectral__C=[10, 10],
+        clipping__C=[10, 10],
     )
     for row in found:
         row["method"] = {"wgan": "wgan-gp"}.get(row["method"], row["method"])
@@ -80,6 +82,16 @@ def test_robust_is_within_1_5_of_the_best_everywhere(spectral_f, answer):
 )
 def test_a_pair_needs_each_seed(better, worse, answer):
     assert judges._before(better, worse) == answer
+
+
+@pytest.mark.parametrize(
+    ("spectral_a", "answer"), [(12, "can't tell"), (46, "doesn't")]
+)
+def test_a_setting_that_was_not_run_can_only_fail(spectral_a, answer):
+    one = rows(spectral__A=[spectral_a], clipping__A=[30])
+    one += rows(spectral__C=[10], clipping__C=[16])
+    measured, found = judges.robust([{"rows": one}])
+    assert found == answer and measured.endswith("; F not run")
 
 
 def growing(ours, theirs):
