@@ -15,7 +15,8 @@ TORCH ?= torch==2.13.0
 RUN ?= runs/demo
 # Each worker holds a TensorFlow of its own: more of them than this gain nothing.
 WORKERS ?= auto --maxprocesses=8
-PYTEST ?= -q
+# Files in their order: the slowest would come last if it were by their number of tests.
+PYTEST ?= -q --no-loadscope-reorder
 
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt

@@ -71,8 +71,9 @@ class SpectralNormalization(PowerIterated):
             have the same of both. Recurrent layers and classes of your own have no
             "operator". Defaults to "kernel".
         input_size: for "operator", the size that the norm is taken at: an integer, or
-            one a spatial axis. Defaults to None, that which the layer is built for
-            and is then called on.
+            one a spatial axis. Defaults to None, that which the layer is built for;
+            a convolution refuses others, but for one inside a composite layer, whose
+            norm on them may be larger.
         kernels: names of the kernels that are normalized, or of layers inside the
             layer that hold them: `["recurrent_kernel"]` of a recurrent layer,
             `["query", "key"]` of attention. Defaults to None, all of them.

@@ -370,6 +370,7 @@ def test_a_model_that_draws_random_numbers_can_be_folded():
     fold(keras.Sequential([keras.Input((8,)), dense, Noise()]))
 
 
+@pytest.mark.slow
 def test_a_stateful_layer_keeps_its_state():
     lstm = layers.LSTM(5, stateful=True)
     inputs = keras.Input(batch_shape=(2, 3, 4))

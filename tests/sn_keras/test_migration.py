@@ -279,6 +279,7 @@ def test_what_is_refused(tmp_path):
         migrate(tmp_path / "broken", ours("keras2"))
 
 
+@pytest.mark.slow
 def test_what_was_adapted_is_migrated():
     images = np.random.default_rng(0).normal(50, 10, (64, 8)).astype("float32")
     adapted = layers.Normalization()

@@ -209,6 +209,7 @@ class Transposed(layers.Layer):
         return keras.ops.conv_transpose(x, self.kernel, 2, "same")
 
 
+@pytest.mark.slow
 def test_a_process_that_knows_other_kernels_is_told(tmp_path):
     register_kernels(Transposed, kernel=(-2,))
     layer = SpectralNormalization(Transposed())
@@ -220,6 +221,7 @@ def test_a_process_that_knows_other_kernels_is_told(tmp_path):
         keras.saving.load_model(tmp_path / "model.keras")
 
 
+@pytest.mark.slow
 def test_a_wrapper_that_is_not_trainable_freezes_its_layer(tmp_path):
     layer = SpectralNormalization(layers.Dense(3), trainable=False)
     model = keras.Sequential([keras.Input((4,)), layer, layers.Dense(1)])

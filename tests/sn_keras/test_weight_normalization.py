@@ -282,6 +282,7 @@ def test_what_cannot_be_wrapped(wrapper):
         wrapper(lora)
 
 
+@pytest.mark.slow
 @all_three
 def test_a_kernel_of_zeros_learns_with_gamma(wrapper):
     """γ and W would each wait for the other to leave 0."""

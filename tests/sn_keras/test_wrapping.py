@@ -286,6 +286,7 @@ def test_an_unbuilt_model():
         wrap(keras.Sequential([layers.Dense(2)]))
 
 
+@pytest.mark.slow
 def test_a_layer_that_was_adapted_goes_on_as_it_was(tmp_path):
     """`Normalization` runs with what it has made of its weights."""
     images = np.random.default_rng(0).normal(50, 10, (64, 8)).astype("float32")

@@ -260,5 +260,7 @@ def refuse(others: dict[str, Any]) -> None:
             close = difflib.get_close_matches(name, defaults, 1)
             meant = f" Did you mean `{close[0]}`?" if close else ""
             raise TypeError(f"`fit` has no argument `{name}`.{meant}")
-        if value is not defaults[name].default and value != defaults[name].default:
+        default = defaults[name].default
+        same = isinstance(value, (int, float)) and value == default
+        if not (value is default or same):
             raise TypeError(f"`fit` of a GAN takes no `{name}`: {_NO_LOSS}")

@@ -103,7 +103,9 @@ def test_startup(tmp_path):
 
 @pytest.mark.slow
 def test_startup_times_a_first_step(capsys):
-    sizes = argparse.Namespace(threads=machine.cores(), batch_size=2, width=0.0625)
+    sizes = argparse.Namespace(
+        threads=machine.cores(), batch_size=2, width=0.0625, image_size=36
+    )
     exec(startup.first_step("sn", sizes), {})
     assert float(capsys.readouterr().out) > 0
 

@@ -205,6 +205,7 @@ def test_evaluate_refuses(make_run, pixels, tmp_path):
         evaluation.score_run(RunFolder(tmp_path / "nothing"))
 
 
+@pytest.mark.slow
 def test_real_images_get_the_inception_score_of_as_many(make_run, pixels, tmp_path):
     """Of 2 × 30, as the generated ones; of 40, which all else takes, it is lower."""
     real, others = sources(make_run())
@@ -215,6 +216,7 @@ def test_real_images_get_the_inception_score_of_as_many(make_run, pixels, tmp_pa
     assert found["n_fake"] == 40
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*covariance is singular")
 def test_classes_with_one_image_have_no_pair(make_run, pixels, tmp_path):
     folder = make_run(conditional=True)
@@ -229,6 +231,7 @@ def test_classes_with_one_image_have_no_pair(make_run, pixels, tmp_path):
         assert ("MS-SSIM" in scores) == (labels[0] == labels[1])
 
 
+@pytest.mark.slow
 def test_images_with_other_pixels_do_not_compare(make_run, pixels, tmp_path):
     folder = make_run()
     images = np.zeros((60, 12, 12, 1), np.uint8)

@@ -59,6 +59,7 @@ def test_images_that_changed_in_place_are_refused_too(folder, tmp_path):
     assert len(optional_source(folder, "test")) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trained_on", "images"), [(None, 5000), ("train", 4000)])
 def test_a_training_split_that_is_a_part_of_all(tmp_path, trained_on, images):
     """`fit` trains on all 5,000 digits, some experiments on the training split."""

@@ -112,6 +112,7 @@ def test_a_later_label_out_of_range_is_refused():
     assert gan.step == 1
 
 
+@pytest.mark.slow
 def test_the_batch_may_have_another_size_in_another_call():
     images = toys.images(16)
     gan = GAN(toys.generator(), toys.discriminator(), discriminator_steps=1)
@@ -156,6 +157,7 @@ def test_a_py_dataset_without_a_length_is_refused():
         fitted(Endless(toys.images(16)), steps_per_epoch=2)
 
 
+@pytest.mark.slow
 def test_labels_of_any_integers_are_the_same():
     """uint8 of shape (n, 1), as CIFAR-10 has them, and int32 of shape (n,)."""
     weights = []

@@ -126,7 +126,7 @@ def test_names_do_not_lead_out_of_their_folder(tmp_path, finished, monkeypatch):
         step=1,
         weights="last",
         scores={"FCD": 1.0},
-        conditions={**dict.fromkeys(CONDITIONS, 0), "extractor": "classifier"},
+        conditions={**dict.fromkeys(CONDITIONS, ""), "extractor": "classifier"},
         seed=0,
         versions={},
         protocol=arguments.protocol(asked).name,
