@@ -156,8 +156,12 @@ def assign_weights(
         )
     for source, target in zip(sources, targets, strict=True):
         target.assign((values or {}).get(id(source), source))
-    for layer in flatten_layers(copy):
-        # What `Normalization` runs with it has made of its weights.
+    finalize_states(copy)
+
+
+def finalize_states(model: Layer) -> None:
+    """Has layers take what they run with from their weights: `Normalization` does."""
+    for layer in flatten_layers(model):
         if callable(getattr(layer, "finalize_state", None)):
             layer.finalize_state()
 

@@ -13,6 +13,7 @@ import numpy as np
 import sn_keras
 from export import keras_private
 from export.reading.inputs import conform
+from sn_keras.copying import finalize_states
 from sn_keras.reparameterization import Reparameterization
 from sn_keras.wrapping import unwrapping
 
@@ -196,10 +197,7 @@ class _Copies:
                 copy.set_weights(source.get_weights())
             except ValueError as error:
                 raise _CantCopyError(layer) from error
-            for one in keras_private.all_layers(copy):
-                # What `Normalization` runs with it has made of its weights.
-                if callable(getattr(one, "finalize_state", None)):
-                    one.finalize_state()
+            finalize_states(copy)
 
     def _copy(self, layer: Any, name: str) -> tuple[Any, Any]:
         """Returns whose weights a copy takes, and the copy."""

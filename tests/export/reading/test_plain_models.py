@@ -152,3 +152,15 @@ def test_the_users_model_and_policy_are_left_as_they_were():
     flat.layers[-1].kernel.assign(flat.layers[-1].kernel * 2)
     assert not np.allclose(flat.layers[-1].kernel, layer.kernel)
     assert all(layer.name.isascii() for layer in flat.layers)
+
+
+@pytest.mark.slow
+def test_a_normalization_that_was_adapted_is_exported_as_it_is():
+    adapted = layers.Normalization()
+    adapted.adapt(np.random.default_rng(0).normal(5, 2, (64, 8)))
+    inputs = keras.Input((8,))
+    x = layers.Reshape((4, 4, 1))(layers.Dense(16, "tanh")(adapted(inputs)))
+    model = keras.Model(inputs, x)
+    latents = np.random.default_rng(1).normal(5, 2, (4, 8)).astype("float32")
+    flat, _ = plain_models.plain(model)
+    np.testing.assert_allclose(flat([latents]), model(latents), atol=1e-5)
