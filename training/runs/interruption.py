@@ -13,8 +13,8 @@ from typing import Any
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A step may take seconds, and a score that is due after it minutes.
 _STOPPING = (
-    b"\nStopping after the step at hand and its score, with a checkpoint. Ctrl-C again "
-    b"stops at once, without.\n"
+    b"\nStopping after the step at hand, and its score if one is due, with a "
+    b"checkpoint. Ctrl-C again stops at once, without.\n"
 )
 
 
