@@ -5,8 +5,8 @@ bound of the network, no change of the image of Euclidean length `ε` can make a
 logit the largest one (Tsuzuku et al. 2018). An attack finds images that do turn, and
 so a bound from the other side.
 
-    python examples/certified_classifier.py
-    python examples/certified_classifier.py --small
+    python -m examples.certified_classifier
+    python -m examples.certified_classifier --small
 """
 
 import sys

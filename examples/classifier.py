@@ -3,8 +3,8 @@
 A normalized network can't stretch a change of its input by more than its layers do:
 `lipschitz_bound` says by how much. `fold` makes a plain Keras model of it to deploy.
 
-    python examples/classifier.py
-    python examples/classifier.py --small
+    python -m examples.classifier
+    python -m examples.classifier --small
 """
 
 import sys

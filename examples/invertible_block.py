@@ -4,8 +4,8 @@
 `x ↦ y − 0.9 f(x)` is a contraction, and from any start its iterates come to the one `x`
 that has this `y`, each at most 0.9 times as far from it as the one before.
 
-    python examples/invertible_block.py
-    python examples/invertible_block.py --small
+    python -m examples.invertible_block
+    python -m examples.invertible_block --small
 """
 
 import sys

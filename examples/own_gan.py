@@ -1,7 +1,7 @@
 """A GAN of your own: two networks, `model.fit`, and a picture after each epoch.
 
-python examples/own_gan.py            # 10 epochs of 5,000 digits
-python examples/own_gan.py --small    # a few steps, to see that it runs
+python -m examples.own_gan            # 10 epochs of 5,000 digits
+python -m examples.own_gan --small    # a few steps, to see that it runs
 """
 
 import sys

@@ -3,8 +3,8 @@
 The loss is the mean over the positions, so that each patch counts alike (as in
 PatchGAN). Nothing else changes.
 
-    python examples/patch_discriminator.py
-    python examples/patch_discriminator.py --small
+    python -m examples.patch_discriminator
+    python -m examples.patch_discriminator --small
 """
 
 import sys

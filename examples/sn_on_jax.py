@@ -1,6 +1,6 @@
 """The same layer on JAX: a jitted training step, with u and v as state.
 
-KERAS_BACKEND=jax python examples/sn_on_jax.py
+KERAS_BACKEND=jax python -m examples.sn_on_jax
 """
 
 import os

@@ -6,8 +6,8 @@ here by random Fourier features and Laplace's approximation, then has a variance
 grows with the distance, and the probabilities go to a half. The same network without
 the two is as sure far away as it is among the data.
 
-    python examples/sngp_classifier.py          # draws sngp.png
-    python examples/sngp_classifier.py --small
+    python -m examples.sngp_classifier          # draws sngp.png
+    python -m examples.sngp_classifier --small
 """
 
 import sys

@@ -50,14 +50,14 @@ def lipschitz_bound(model: Layer, convolutions: str = "kernel") -> float:
 
     Known are Dense and EinsumDense, convolutions of all kinds, this package's
     wrappers, batch norm (also conditional), pooling, padding, cropping, upsampling,
-    reshapes, Keras' activations, dropout and noise, Add, Subtract, Average, Maximum,
-    Minimum, Concatenate, `TimeDistributed`, models in models, and the operations of
-    `keras.ops` of the same kinds, among them sums and products with constants. A
-    product with the row that an `Embedding` has for an integer (Dot, Multiply, and
-    their sums) is linear for each label: its factor is the longest row, and the bound
-    that of all labels. Layer norm, attention, recurrent layers, other products of two
-    inputs, and classes of your own have no known bound and are refused, subclasses of
-    the above included.
+    reshapes, Keras' activations (but `sparsemax`), dropout and noise, Add, Subtract,
+    Average, Maximum, Minimum, Concatenate, `TimeDistributed`, models in models, and the
+    operations of `keras.ops` of the same kinds, among them sums and products with
+    constants. A product with the row that an `Embedding` has for an integer (Dot,
+    Multiply, and their sums) is linear for each label: its factor is the longest row,
+    and the bound that of all labels. Layer norm, attention, recurrent layers, other
+    products of two inputs, and classes of your own have no known bound and are refused,
+    subclasses of the above included.
 
     Args:
         model: a built layer, or a Sequential or Functional model.

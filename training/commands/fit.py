@@ -115,7 +115,9 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[Preset, RunOptions]:
             checks.data(base.data)
         except ValueError:
             raise ValueError(gone(base.data)) from None
-    return (
-        dataclasses.replace(base, **changes),
-        dataclasses.replace(how, **options.given(arguments, RunOptions)),
-    )
+    changed = dataclasses.replace(base, **changes)
+    asked = options.given(arguments, RunOptions)
+    options_of_run = dataclasses.replace(how, **asked)
+    checks.idle(changes, changed)
+    checks.idle(asked, options_of_run)
+    return changed, options_of_run

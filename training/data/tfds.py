@@ -75,8 +75,8 @@ def _prepared(dataset: str, data_dir: str | Path | None) -> Any:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError(
-            f"{dataset!r} needs the package tensorflow-datasets: "
-            "pip install tensorflow-datasets"
+            f"{dataset!r} needs tensorflow-datasets ({error}): "
+            "pip install -r requirements/tfds.txt, which has what it needs too"
         ) from error
     directory = None if data_dir is None else str(data_dir)
     try:

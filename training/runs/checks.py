@@ -6,7 +6,7 @@ Nothing here imports TensorFlow or Keras: a mistake is told at once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,13 @@ from training.gan.policies import names_of
 from training.networks.conditional import CONDITIONINGS
 from training.runs.options import JIT, ON_NAN, RunOptions
 from training.runs.preset import PRECISIONS, Preset
+
+# Options that do nothing where another one is off.
+_NEEDS = {
+    "ema_ramp": "ema",
+    "score_images": "score_every",
+    "inception": "score_every",
+}
 
 
 def preset(given: Any) -> Preset:
@@ -133,6 +140,22 @@ def options(given: Any, steps: int) -> RunOptions:
             f"Received: steps_per_execution={checked.steps_per_execution}"
         )
     return checked
+
+
+def idle(typed: Mapping[str, Any], of: Preset | RunOptions) -> None:
+    """Raises a ValueError for an option that was asked for and would do nothing.
+
+    Args:
+        typed: the fields that a user gave, as only a command knows them: a preset may
+            have the one and leave the other to be turned off.
+        of: what came out.
+    """
+    for name, needed in _NEEDS.items():
+        if typed.get(name) and not getattr(of, needed):
+            raise ValueError(
+                f"`{name}` has no effect without `{needed}`. "
+                f"Received: {name}={typed[name]!r}, {needed}={getattr(of, needed)!r}"
+            )
 
 
 def data(name: str) -> None:

@@ -23,7 +23,7 @@ class RunOptions:
     strategy: str = _option(
         "auto", "devices: auto, one-device, mirrored, multi-worker or tpu"
     )
-    jit: str = _option("auto", "XLA: on, off, or auto: with a GPU or TPU only")
+    jit: str = _option("auto", "XLA: on, off, or auto: with one GPU or TPU only")
     steps_per_execution: int = _option(1, "steps between two looks of Python")
     log_every: int = _option(50, "steps between two entries of losses and σ")
     sample_every: int = _option(250, "steps between two sample grids")

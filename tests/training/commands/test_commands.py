@@ -36,6 +36,34 @@ def fails(capsys, *arguments):
     return error
 
 
+@pytest.mark.parametrize(
+    ("typed", "needed"),
+    [
+        (["--ema-ramp"], "`--ema-ramp` has no effect without `--ema`. "),
+        (["--score-images", "9"], "`--score-images` has no effect without `--score-e"),
+        (["--inception", "x"], "`--inception` has no effect without `--score-every`"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["fit", "--data", "mnist5k", "--run"],
+        ["experiment", "singular-values", "--output"],
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    command, typed, needed, tmp_path, capsys
+):
+    assert needed in fails(capsys, *command, str(tmp_path / "new"), *typed)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_option_of_a_preset_may_be_left_without_what_it_needs(tmp_path, capsys):
+    # Turning the average off is enough: its ramp need not be turned off too.
+    preset = ["--preset", "mnist-demo", "--ema", "0", "--batch-size", "0"]
+    assert "batch" in fails(capsys, "fit", "--run", str(tmp_path / "new"), *preset)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command(command, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -163,7 +163,9 @@ def base_preset(arguments: argparse.Namespace, defaults: Preset) -> Preset:
     if size and "batch_size" in changes and "generator_batch_size" not in changes:
         size = size * changes["batch_size"] // defaults.batch_size
         changes["generator_batch_size"] = size
-    return dataclasses.replace(defaults, **changes)
+    preset = dataclasses.replace(defaults, **changes)
+    checks.idle(given, preset)
+    return preset
 
 
 def run_options(
@@ -186,6 +188,9 @@ def run_options(
     if given.get("inception") is not None:
         given["inception"] = str(given["inception"])
     found = dataclasses.replace(defaults or RunOptions(), **given)
+    if "n_fake" in arguments:
+        given.pop("inception", None)  # the finished runs are scored by it
+    checks.idle(given, found)
     # Whether an execution's steps divide a run's is asked when its preset is known.
     return checks.options(found, found.steps_per_execution)
 
