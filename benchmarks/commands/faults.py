@@ -217,7 +217,7 @@ class _Job:
         return None
 
     def _strike_worker(self, process: Process, draw: random.Random) -> str | None:
-        while len(workers := process.children()) < self._workers:
+        while len(workers := process.workers()) < self._workers:
             if process.wait(0.01) is not None:
                 return None
         index = draw.randrange(self._workers)

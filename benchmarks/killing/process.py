@@ -65,13 +65,19 @@ class Process:
             time.sleep(0.0002)
         return text
 
-    def children(self) -> list[int]:
-        """Returns the processes that it started, in their order: workers come first."""
+    def workers(self) -> list[int]:
+        """Returns the runs that it started, in their order."""
         task = pathlib.Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children")
         try:
-            return [int(pid) for pid in task.read_text().split()]
+            children = [int(pid) for pid in task.read_text().split()]
+            # Beside each worker there is the shell that guards it.
+            return [pid for pid in children if b"--run" in _command_line(pid)]
         except OSError:
             return []
+
+
+def _command_line(pid: int) -> list[bytes]:
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
 def stacks(path: pathlib.Path) -> pathlib.Path:

@@ -58,10 +58,11 @@ def test_backends(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_backends_need_no_tensorflow_on_jax():
+    few = ["--updates", "2", "--rounds", "1"]
     code = (
         "import sys; sys.modules['tensorflow'] = None\n"
         "from benchmarks.__main__ import main\n"
-        f"main({['backends', *_TINY, '--updates', '2', '--rounds', '1']!r})"
+        f"main({['backends', *_TINY, '--network', 'cnn', *few]!r})"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
