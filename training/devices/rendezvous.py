@@ -86,7 +86,7 @@ def _listening(cluster: Cluster) -> Iterator[socket.socket]:
     _, port = _split(address)
     try:
         # Of all interfaces, as TensorFlow does: the host's name may be a service's.
-        server = socket.create_server(("", port))
+        server = _server(port)
     except OSError as error:
         raise RuntimeError(
             f"Worker {cluster.index} can't listen at {address}: {_reason(error)}. Is "
@@ -96,14 +96,23 @@ def _listening(cluster: Cluster) -> Iterator[socket.socket]:
         yield server
 
 
+def _server(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):  # told below, or there is no IPv6 after all
+            family = socket.AF_INET6
+            return socket.create_server(("", port), family=family, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
 def _lead(cluster: Cluster, server: socket.socket, wait: _Wait) -> None:
     there: dict[int, socket.socket] = {}
     reported: list[socket.socket] = []
+    reason = ""
     others = range(1, len(cluster.workers))
     with contextlib.ExitStack() as stack:
         try:
             while missing := [i for i in others if i not in there]:
-                wait.tell(_named(cluster, missing))
+                wait.tell(_named(cluster, missing) + reason)
                 found, _, _ = select.select(
                     [server, *there.values()], [], [], _PAUSE_SECONDS
                 )
@@ -116,7 +125,13 @@ def _lead(cluster: Cluster, server: socket.socket, wait: _Wait) -> None:
                     reported.append(connection)
                     hello = _receive(connection)
                     if hello is not None and "worker" in hello:
-                        there[_checked(cluster, hello, there)] = connection
+                        if _checked(cluster, hello, there):
+                            there[hello["worker"]] = connection
+                        else:
+                            address = cluster.workers[hello["worker"]]
+                            reason = f" (worker 0 can't resolve {address})"
+                            _send(connection, {"again": reason})
+                            connection.close()
         except Exception as error:
             for connection in reported:
                 _send(connection, {"stop": str(error)})
@@ -125,8 +140,8 @@ def _lead(cluster: Cluster, server: socket.socket, wait: _Wait) -> None:
             _send(connection, {"go": True})
 
 
-def _checked(cluster: Cluster, hello: dict[str, Any], there: Any) -> int:
-    """Returns the index of a worker that may join."""
+def _checked(cluster: Cluster, hello: dict[str, Any], there: Any) -> bool:
+    """Returns whether a worker may join; if not, it has to report again."""
     index, workers = hello.get("worker"), hello.get("workers")
     if workers != list(cluster.workers):
         raise ValueError(
@@ -139,10 +154,17 @@ def _checked(cluster: Cluster, hello: dict[str, Any], there: Any) -> int:
             "Each worker must have an index of its own in TF_CONFIG. "
             f"Received: {index} twice"
         )
+    if not 0 < index < len(workers):
+        raise ValueError(
+            f"A worker's index in TF_CONFIG must be below {len(workers)}, the number "
+            f"of workers. Received: {index}"
+        )
     address = cluster.workers[index]
     try:
         with socket.create_connection(_split(address), _ANSWER_SECONDS) as connection:
             answer = _receive(connection)
+    except socket.gaierror:
+        return False  # a cluster may publish a name after its worker has started
     except OSError as error:
         raise RuntimeError(
             f"Worker {index} is there, but not at {address}, the address that "
@@ -153,7 +175,7 @@ def _checked(cluster: Cluster, hello: dict[str, Any], there: Any) -> int:
             f"Another process than worker {index} is at {address}, the address that "
             "TF_CONFIG has for it."
         )
-    return index
+    return True
 
 
 def _report(cluster: Cluster, server: socket.socket, wait: _Wait) -> None:
@@ -171,6 +193,8 @@ def _report(cluster: Cluster, server: socket.socket, wait: _Wait) -> None:
             if answer is not None and "go" in answer:
                 return
             reason = " (another process answers there)"
+            if answer is not None and "again" in answer:
+                reason = str(answer["again"])
         except OSError as error:
             reason = f" ({_reason(error)})"
         wait.tell(what + reason)

@@ -10,6 +10,7 @@ import sn_keras  # noqa: F401 (registers the layers that files name)
 from training.evaluation.callbacks import best_generator_path, read_best
 from training.storage.checkpoints import Checkpoints
 from training.storage.folder import RunFolder
+from training.storage.stamps import read_step
 
 
 def generator_path(folder: RunFolder, weights: str) -> Path:
@@ -60,14 +61,23 @@ def load_generator(folder: RunFolder, weights: str = "last") -> keras.Model:
 def load_with_step(folder: RunFolder, weights: str) -> tuple[keras.Model, int]:
     """Returns a generator and its step; the run may go on as it is loaded."""
     while True:
-        step = step_of(folder, weights)
+        step = _step_of_file(folder, weights)
         generator = load_generator(folder, weights)
-        if step_of(folder, weights) == step:
+        if _step_of_file(folder, weights) == step:
             return generator, step
 
 
+def _step_of_file(folder: RunFolder, weights: str) -> int:
+    # The checkpoint comes after the file, and may not be there yet.
+    step = read_step(existing_generator(folder, weights))
+    return step_of(folder, weights) if step is None else step
+
+
 def step_of(folder: RunFolder, weights: str = "last") -> int:
-    """Returns the step that a run's generator is of, 0 if nothing says."""
+    """Returns the step that a run's weights have come to, 0 if nothing says.
+
+    That of the best or of the newest checkpoint, from which the run would carry on.
+    """
     if weights in ("best", "ema-best"):
         best = read_best(folder.path, "ema_" if weights == "ema-best" else "")
         return 0 if best is None else best.step

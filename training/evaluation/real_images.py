@@ -58,7 +58,11 @@ def _load(folder: RunFolder, split: str | None) -> DataSource:
     config = folder.config()
     source = _read(folder, config, split)
     trained_on = config["data"].get("digest", source.digest)
-    if split not in (None, "train") or source.digest == trained_on:
+    if split not in (None, "train"):
+        if folder.moved_data is not None:
+            _load(folder, None)  # refuses images of something else
+        return source
+    if source.digest == trained_on:
         return source
     # The training split is a part of what is trained on by default, or is what some
     # experiments train on in its place.

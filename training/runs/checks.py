@@ -142,6 +142,22 @@ def options(given: Any, steps: int) -> RunOptions:
     return checked
 
 
+def whole_executions(options: RunOptions, done: int, steps: int) -> None:
+    """Raises a ValueError if a run's last execution would go beyond its last step.
+
+    Args:
+        options: checked options.
+        done: the step that the run carries on from.
+        steps: its last step.
+    """
+    if (steps - done) % options.steps_per_execution:
+        left = f"the {steps - done} steps that are left, from step {done} on"
+        message = values.message(
+            "steps_per_execution", f"a divisor of {left}", options.steps_per_execution
+        )
+        raise ValueError(message)
+
+
 def idle(typed: Mapping[str, Any], of: Preset | RunOptions) -> None:
     """Raises a ValueError for an option that was asked for and would do nothing.
 

@@ -88,7 +88,7 @@ def _carry_out(run: Run) -> RunResult:
     from training.storage.files import full_disk_explained
     from training.storage.lock import RunLock
 
-    config, folder = run.config(), run.folder
+    config = run.config()
     options = dataclasses.asdict(run.options)
     for name in ("strategy", "worker_timeout"):
         del options[name]  # they say nothing about the steps
@@ -101,7 +101,7 @@ def _carry_out(run: Run) -> RunResult:
         for note in getattr(run.source, "notes", ()):
             run.say(note)
         run.folder.check(config, Preset.defaults())
-        _check_steps(folder, run.preset.steps)
+        _check_left(run)
     strategies.check_shares(
         run.strategy,
         batch_size=run.preset.batch_size,
@@ -138,15 +138,43 @@ def _check_folder(folder: RunFolder, preset: Preset) -> None:
     folder.check(config, Preset.defaults())
 
 
-def _check_steps(folder: RunFolder, steps: int) -> None:
-    """Raises a ValueError if a run has gone beyond its last step."""
+def _check_left(run: Run) -> None:
+    """Raises if a run can't be carried on from where it is, before it is touched.
+
+    Raises:
+        RuntimeError: if it has no checkpoint any more.
+        ValueError: if it has gone beyond its last step, or what is left of it is no
+            multiple of `steps_per_execution`.
+    """
     from training.storage.checkpoints import Checkpoints
 
+    folder, steps = run.folder, run.preset.steps
+    found: list[int] = []
     if folder.checkpoints.is_dir():
-        done = max((s for s, _ in Checkpoints(folder.checkpoints).steps()), default=0)
-        if done > steps:
-            wanted = f"{done} or more, the steps that {folder.path} has"
-            raise ValueError(values.message("steps", wanted, steps))
+        found = [step for step, _ in Checkpoints(folder.checkpoints).steps()]
+    if not found and _was_trained(folder):
+        raise RuntimeError(
+            f"`run` {folder.path} has been trained, and its checkpoints are gone: from "
+            "step 0 it would write over all that is left of it. Put them back into "
+            f"{folder.checkpoints}, or take another folder."
+        )
+    done = max(found, default=0)
+    if done > steps:
+        wanted = f"{done} or more, the steps that {folder.path} has"
+        raise ValueError(values.message("steps", wanted, steps))
+    checks.whole_executions(run.options, done, steps)
+
+
+def _was_trained(folder: RunFolder) -> bool:
+    """Whether a run has come to a checkpoint."""
+    if not folder.generator.exists():
+        return False
+    if not folder.checkpoints.exists():
+        return True  # it is made before the first step
+    # One that was killed as it wrote its first checkpoint has the generator already.
+    options = folder.config().get("options", {})
+    first = options.get("checkpoint_every", RunOptions.checkpoint_every)
+    return any(entry["step"] > first for entry in folder.metrics())
 
 
 def load_images(preset: Preset) -> Any:

@@ -9,10 +9,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from training import values
 from training.devices import strategies
 from training.gan.model import GAN
-from training.runs import summary
+from training.runs import checks, summary
 from training.runs.build import create_gan
 from training.runs.callbacks.finiteness import Finite, Guard, NonFiniteError
 from training.runs.callbacks.measurements import Measure
@@ -118,11 +117,7 @@ def _train(run: Run, gan: GAN, start: Checkpoint | None, rollbacks: int) -> None
 
     if start is not None:
         start.restore(state(gan))
-    left, together = run.preset.steps - gan.step, run.options.steps_per_execution
-    if left % together:
-        # The last execution would go beyond the last step, and nothing be saved of it.
-        wanted = f"a divisor of the {left} steps that are left, from step {gan.step} on"
-        raise ValueError(values.message("steps_per_execution", wanted, together))
+    checks.whole_executions(run.options, gan.step, run.preset.steps)
     images_per_step = run.preset.batch_size * gan.discriminator_steps
     worker, workers = run.position
     dataset = make_dataset(
@@ -145,7 +140,7 @@ def _train(run: Run, gan: GAN, start: Checkpoint | None, rollbacks: int) -> None
         gan.fit(
             dataset,
             batch_size=run.preset.batch_size,
-            steps_per_epoch=left,
+            steps_per_epoch=run.preset.steps - gan.step,
             verbose=0,
             callbacks=_callbacks(run, events, progress, start, rollbacks),
         )

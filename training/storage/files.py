@@ -65,7 +65,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def check_replaceable(path: Path | str, argument: str = "path") -> None:
@@ -137,9 +137,12 @@ def remove_temporaries(folder: Path, seconds: float = 0.0) -> None:
                 leftover.unlink()
 
 
-def sync_folder(folder: Path) -> None:
-    """Flushes a folder's entries, without which a rename may be lost in a crash."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Flushes a file's content to the disk, or a folder's entries.
+
+    Without it what was written, or a rename, may be lost in a power cut.
+    """
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -157,6 +160,8 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
     """
     try:
         yield
+    except DiskFullError:
+        raise  # it names another folder, which is nearer to what was written
     except Exception as error:
         if not _is_full(error):
             raise

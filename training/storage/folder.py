@@ -16,6 +16,7 @@ from training.storage.files import (
     check_writable,
     remove_temporaries,
     replacing,
+    sync,
     write_json,
 )
 
@@ -216,6 +217,13 @@ class RunFolder:
         """Appends a line to the metrics."""
         with self.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+
+    def sync(self) -> None:
+        """Flushes the metrics and TensorBoard's files to the disk."""
+        events = self.logs.glob("events.out.tfevents.*")
+        for path in (self.metrics_file, *events, self.logs, self.path):
+            if path.exists():
+                sync(path)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the lines of the metrics; a damaged one is left out with a warning.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from training.storage.files import replacing
-from training.storage.singles import earlier_singles
+from training.storage.singles import MARK, earlier_singles
 
 _NAME = 20  # characters of a row's name
 _FRAME = 80  # milliseconds of an animation's frame
@@ -117,9 +117,12 @@ def write_singles(folder: Path, images: np.ndarray) -> None:
     """
     before = earlier_singles(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    mark = PngImagePlugin.PngInfo()
+    mark.add_text(*MARK)
     for i, image in enumerate(images):
         name = f"{i:06d}.png"
-        write_png(folder / name, image)
+        with replacing(folder / name) as temporary:
+            _image(image).save(temporary, format="PNG", pnginfo=mark)
         before.discard(name)
     for name in before:
         (folder / name).unlink()

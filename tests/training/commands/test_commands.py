@@ -26,6 +26,8 @@ from training.runs.paper import PRESETS
 from training.runs.preset import SETTINGS, Preset
 from training.storage.files import write_json
 from training.storage.folder import RunFolder
+from training.storage.pictures import write_singles
+from training.storage.singles import earlier_singles
 
 
 def fails(capsys, *arguments):
@@ -359,6 +361,26 @@ def test_sample_draws_a_grid_or_singles(tmp_path, capsys):
         assert main([*again, "--output", str(output)]) == 1
         assert "`--output` must be a new folder, or one" in capsys.readouterr().err
     assert len(list(singles.iterdir())) == 3
+
+
+def test_singles_leave_photos_alone_that_are_called_the_same(tmp_path, capsys):
+    folder = a_run(tmp_path / "run")
+    (tmp_path / "mine").mkdir()
+    photos = [tmp_path / "mine" / f"{i:06d}.png" for i in range(3)]
+    for photo in photos:
+        Image.new("RGB", (64, 48), "red").save(photo)
+    before = [photo.read_bytes() for photo in photos]
+    command = ["sample", str(folder.path), "--count", "2", "--singles"]
+    error = fails(capsys, *command, "--output", str(tmp_path / "mine"))
+    assert "`--output` must be a new folder, or one" in error
+    assert [photo.read_bytes() for photo in photos] == before
+
+
+def test_singles_know_their_own_names_beyond_six_digits(tmp_path):
+    for name in ("000000.png", "1000000.png"):
+        write_singles(tmp_path / "new", np.zeros((1, 2, 2, 1), np.uint8))
+        (tmp_path / "new" / "000000.png").rename(tmp_path / "new" / name)
+        assert earlier_singles(tmp_path / "new") == {name}
 
 
 @pytest.mark.parametrize(

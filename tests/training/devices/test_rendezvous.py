@@ -1,5 +1,6 @@
 """Workers wait for each other, say for whom, and no longer than they were told."""
 
+import json
 import socket
 import threading
 
@@ -94,6 +95,51 @@ def test_another_process_at_the_chief_s_port_is_told_from_it():
     assert "(another process answers there)" in str(end)
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+def test_workers_meet_by_ipv6():
+    workers = tuple(one.replace("localhost", "[::1]") for one in addresses(2))
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 address here")
+    ends, _ = meeting(Cluster(workers, 0), Cluster(workers, 1))
+    assert ends == [None, None]
+
+
+@pytest.mark.slow
+def test_a_worker_whose_name_is_not_published_yet_reports_again(monkeypatch):
+    workers, asked = addresses(2), []
+    connect = socket.create_connection
+
+    def late(address, seconds):
+        if address[1] == int(workers[1].partition(":")[2]):
+            asked.append(address)
+            if len(asked) == 1:
+                raise socket.gaierror(socket.EAI_NONAME, "not known")
+        return connect(address, seconds)
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    ends, _ = meeting(Cluster(workers, 0), Cluster(workers, 1))
+    assert ends == [None, None] and len(asked) == 2
+
+
+def test_an_index_beyond_the_cluster_is_named():
+    workers = addresses(2)
+    leader = threading.Timer(0.3, say_hello, [workers, 7])
+    leader.start()
+    (end,), _ = meeting(Cluster(workers, 0))
+    leader.join()
+    assert isinstance(end, ValueError) and "must be below 2" in str(end)
+
+
+def say_hello(workers, index):
+    port = int(workers[0].partition(":")[2])
+    with socket.create_connection(("localhost", port)) as connection:
+        hello = {"worker": index, "workers": list(workers)}
+        connection.sendall(json.dumps(hello).encode() + b"\n")
+        connection.recv(1000)
+
+
 def test_different_clusters_are_shown():
     one = addresses(2)
     other = (one[0], one[1], "localhost:1")
@@ -115,6 +161,6 @@ def test_an_index_that_two_have_is_named(index):
 def test_an_address_that_leads_nowhere_is_named_though_its_worker_is_there():
     chief, other = addresses(2)
     workers = (chief, other.replace("localhost", "nowhere.invalid"))
-    ends, _ = meeting(Cluster(workers, 0), Cluster(workers, 1))
+    ends, _ = meeting(Cluster(workers, 0), Cluster(workers, 1), seconds=2.0)
     for end in ends:
-        assert f"Worker 1 is there, but not at {workers[1]}" in str(end)
+        assert f"(worker 0 can't resolve {workers[1]})" in str(end)

@@ -48,6 +48,8 @@ def test_other_data_are_refused(folder, tmp_path):
     Image.fromarray(np.full((8, 8), 9, np.uint8)).save(tmp_path / "now/train/1.png")
     with pytest.raises(ValueError, match="`data` must be the images.*now"):
         trained_source(folder)
+    with pytest.raises(ValueError, match="`data` must be the images.*now"):
+        optional_source(folder, "test")
 
 
 def test_images_that_changed_in_place_are_refused_too(folder, tmp_path):

@@ -15,10 +15,12 @@ from PIL import Image
 from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
 from training.__main__ import main
 from training.data import ArraySource, make_dataset
+from training.evaluation.generators import load_with_step
 from training.runs import resuming
 from training.runs.build import create_gan
 from training.runs.callbacks import finiteness
 from training.runs.options import RunOptions
+from training.storage import folder as folders
 from training.storage import tensorboard
 from training.storage.checkpoints import Checkpoints
 from training.storage.differences import differences
@@ -269,13 +271,69 @@ def test_executions_that_would_overshoot_what_is_left_are_refused(tmp_path, sour
     fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=3))
     longer = dataclasses.replace(PRESET, steps=4)
     together = dataclasses.replace(OPTIONS, steps_per_execution=2)
+    config = RunFolder(tmp_path / "run").config_file.read_bytes()
     with pytest.raises(ValueError, match="the 1 steps that are left, from step 3"):
         fit(tmp_path / "run", source, longer, together)
+    # What was refused is not what the run would be carried on with.
+    assert RunFolder(tmp_path / "run").config_file.read_bytes() == config
     assert fit(tmp_path / "run", source, longer).step == 4
     config = RunFolder(tmp_path / "run").config_file.read_bytes()
     with pytest.raises(ValueError, match="`steps` must be 4 or more"):
         fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=2))
     assert RunFolder(tmp_path / "run").config_file.read_bytes() == config
+
+
+@pytest.mark.parametrize("left", ["an empty folder", "no folder"])
+def test_a_run_whose_checkpoints_are_gone_is_left_alone(
+    left, tmp_path, source, finished
+):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    shutil.rmtree(run / "checkpoints")
+    if left == "an empty folder":
+        (run / "checkpoints").mkdir()
+    before = snapshot(run)
+    with pytest.raises(RuntimeError, match="its checkpoints are gone"):
+        fit(run, source)
+    assert snapshot(run) == before
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_in_its_first_checkpoint_begins_anew(
+    tmp_path, source, finished, monkeypatch
+):
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "save", crash)
+        with pytest.raises(CrashError):
+            fit(run, source)
+    # The file knows its step, whatever checkpoint there is.
+    assert load_with_step(RunFolder(run), "last")[1] == 2
+    fit(run, source)
+    assert load_with_step(RunFolder(run), "ema")[1] == 7
+    assert differences(finished, run) == []
+
+
+def crash(*arguments):
+    raise CrashError
+
+
+@pytest.mark.slow
+def test_a_checkpoint_finds_its_lines_and_points_on_the_disk(
+    tmp_path, source, monkeypatch
+):
+    flushed, saved = [], []
+    save = Checkpoints.save
+
+    def noted(self, *arguments):
+        saved.append(set(flushed))
+        return save(self, *arguments)
+
+    monkeypatch.setattr(folders, "sync", lambda path: flushed.append(path.name))
+    monkeypatch.setattr(Checkpoints, "save", noted)
+    fit(tmp_path / "run", source)
+    assert saved and {"metrics.jsonl", "logs"} < saved[0]
+    assert any("tfevents" in name for name in saved[0])
 
 
 def test_a_second_process_is_told_who_holds_the_folder(tmp_path, source):

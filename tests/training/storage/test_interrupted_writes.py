@@ -152,3 +152,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, source, monkeypatch)
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(ValueError, match=r"`run` must.*Permission denied"):
         fit(tmp_path / "run", source)
+
+
+def test_of_two_folders_the_nearer_one_is_full(tmp_path):
+    with pytest.raises(DiskFullError, match="cache is full"):
+        with full_disk_explained(tmp_path / "run"):
+            with full_disk_explained(tmp_path / "cache"):
+                raise OSError(errno.ENOSPC, "No space left on device")

@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.extractors.extraction import Extracted
-from training.storage.files import check_writable, remove_temporaries, replacing
+from training.storage.files import (
+    check_writable,
+    full_disk_explained,
+    remove_temporaries,
+    replacing,
+)
 
 # A file that was begun so long ago is of a process that was killed as it wrote it.
 _UNFINISHED_SECONDS = 3600.0
@@ -75,7 +80,7 @@ def _write(path: Path, key: str, extracted: Extracted) -> None:
         for field in _FIELDS
         if getattr(extracted, field) is not None
     }
-    with replacing(path) as temporary:
+    with full_disk_explained(path.parent), replacing(path) as temporary:
         np.savez(temporary, key=key, checksum=_checksum(key, arrays), **arrays)
 
 

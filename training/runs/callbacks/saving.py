@@ -14,6 +14,7 @@ from training.runs.callbacks.finiteness import check_finite
 from training.runs.run import Run
 from training.storage.checkpoints import Checkpoint
 from training.storage.files import replacing
+from training.storage.stamps import write_step
 from training.storage.tensorboard import Events
 
 # Steps between two questions to the other workers whether one was told to stop.
@@ -73,14 +74,17 @@ class Save(AfterStep):
     def _write(self, step: int, values: dict[str, Any], events: Events) -> None:
         folder = self._run.folder
         events.flush()
+        folder.sync()  # after a power cut a checkpoint's lines are there as it is
         with replacing(folder.generator) as temporary:
             self.model.generator.save(temporary)
+            write_step(temporary, step)
         with replacing(folder.discriminator) as temporary:
             self.model.discriminator.save(temporary)
         averaged = self.model.averaged_generator()
         if averaged is not None:
             with replacing(folder.averaged_generator) as temporary:
                 averaged.save(temporary)
+                write_step(temporary, step)
         # Were it first, a process that is killed in between would leave a finished run
         # with an old generator.
         self._run.checkpoints.save(step, values, self._metadata)
