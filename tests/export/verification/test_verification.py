@@ -134,3 +134,15 @@ def test_a_collapsed_generator_is_exported(tmp_path):
         model, tmp_path / "out", ["saved_model"], output_range=(-1, 1)
     )
     assert difference.passed
+
+
+@pytest.mark.slow
+def test_a_generator_that_looks_at_labels_alone_is_exported(tmp_path):
+    latents, labels = keras.Input((8,)), keras.Input((), dtype="int32", name="labels")
+    x = layers.Embedding(3, 48)(labels) + 0.0 * layers.Dense(48)(latents)
+    model = keras.Model([latents, labels], layers.Reshape((4, 4, 3))(x))
+    networks.trained_like(model, 0)
+    (difference,) = export.export_generator(
+        model, tmp_path / "out", ["saved_model"], output_range=(-1, 1)
+    )
+    assert difference.passed
