@@ -68,10 +68,10 @@ def export_generator(
         min_psnr: the least PSNR in dB against Keras that every file must reach, in
             place of the bounds in `verification.comparison.BOUNDS`. Defaults to None.
         classifier: a `.keras` file or Keras model that takes images with values from 0
-            to 255 and returns logits (last, if there are several outputs), such as
-            `python -m training classifier` makes of labelled data. Adds the change of
-            its score from Keras to each file, with a bound of its own
-            (`SCORE_BOUNDS`). Defaults to None.
+            to 255 and returns logits or probabilities (last, if there are several
+            outputs), such as `python -m training classifier` makes of labelled data.
+            Adds the change of its score from Keras to each file, with a bound of its
+            own (`SCORE_BOUNDS`). Defaults to None.
         report: takes a line of text as work goes on. Defaults to nothing.
 
     Returns:
