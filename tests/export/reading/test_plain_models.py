@@ -63,6 +63,19 @@ def test_labels_that_a_nested_model_takes_as_floats_are_converted():
     assert np.asarray(flat([np.array([1, 2], "int32")])).tolist() == [0.5, 1.0]
 
 
+def test_layers_may_be_called_as_inputs_are():
+    noise, classes = keras.Input((8,)), keras.Input((3,), name="one_hot")
+    x = layers.Dense(8, name="latents")(noise) + layers.Dense(8, name="labels")(classes)
+    x = layers.Dense(48, "tanh", name="images")(x)
+    model = keras.Model([noise, classes], layers.Reshape((4, 4, 3))(x))
+    generator = loading.load(model)
+    drawn = generator.draw(4, 0)
+    np.testing.assert_allclose(
+        generator(**drawn), generator.predict(**drawn), atol=1e-6
+    )
+    assert {"latents", "labels", "images"} <= set(generator.names.values())
+
+
 class Noisy(layers.Layer):
     def call(self, inputs):
         return inputs + keras.random.normal(keras.ops.shape(inputs), seed=self.seed)
