@@ -200,7 +200,13 @@ class _Copies:
             if not isinstance(copy, keras.layers.Layer) or isinstance(copy, Kept):
                 continue
             try:
-                copy.set_weights(source.get_weights())
+                if getattr(source, "lora_enabled", False):
+                    # As files have it: its product added to the kernel.
+                    store: dict[str, Any] = {}
+                    source.save_own_variables(store)
+                    copy.load_own_variables(store)
+                else:
+                    copy.set_weights(source.get_weights())
             except ValueError as error:
                 raise _CantCopyError(layer) from error
             finalize_states(copy)
@@ -214,9 +220,11 @@ class _Copies:
             wrapped = any(isinstance(one, Reparameterization) for one in inside)
             with contextlib.suppress(Exception):  # of whatever a constructor raises
                 source = sn_keras.fold(layer) if wrapped else layer
-                changes = {"name": name}
+                changes: dict[str, Any] = {"name": name}
                 if getattr(source, "compute_dtype", "float32") != "float32":
                     changes["dtype"] = "float32"
+                if getattr(source, "lora_enabled", False):
+                    changes["lora_rank"] = None
                 return source, copied(source, **changes)
         return layer, Kept(layer, name)
 
