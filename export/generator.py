@@ -109,6 +109,13 @@ def export_generator(
         onnx_file.check_available()
     target = folders.check_target(output, overwrite)
     loaded = loading.load(generator, num_classes, output_range)
+    content = {
+        **metadata.describe(loaded),
+        "batch_sizes": batch_sizes,
+        "compute_dtype": loaded.compute_dtype,
+    }
+    # What can't be read again isn't written.
+    manifest.check_values(content, loaded.source)
     low, high = loaded.output_range
     report(f"images are in [{low:g}, {high:g}], which {loaded.range_told_by} tells")
     images = loaded.predict(**loaded.draw(_OPEN_SIZES[-1], seed))
@@ -136,12 +143,7 @@ def export_generator(
                 "is as it was."
             )
         stored.save(expected, folder)
-        content = {
-            **metadata.describe(loaded),
-            "batch_sizes": batch_sizes,
-            "compute_dtype": loaded.compute_dtype,
-            "files": [dataclasses.asdict(one) for one in differences],
-        }
+        content["files"] = [dataclasses.asdict(one) for one in differences]
         manifest.write(folder, content)
     return differences
 
