@@ -98,6 +98,6 @@ def run(options: argparse.Namespace) -> None:
         output_range=options.output_range,
         min_psnr=options.min_psnr,
         classifier=options.classifier,
-        report=lambda line: print(line, flush=True),
+        report=options.report,
     )
     print(f"exported to {options.output}")

@@ -138,6 +138,28 @@ def test_a_mistyped_command_is_named(capsys):
     assert "no command 'verfy'. Did you mean verify?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("path", ["generator.keras", "runs/generators", "generator."])
+def test_a_path_that_is_missing_is_no_command(path, tmp_path, capsys):
+    assert main([path, "--output", str(tmp_path / "o")]) == 1
+    assert "There is no model at" in capsys.readouterr().err
+
+
+def test_the_command_reports_with_options_as_they_are_typed(
+    tmp_path, monkeypatch, capsys
+):
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, layers.Reshape((4, 4, 1))(layers.Dense(16)(inputs)))
+    model.save(tmp_path / "g.keras")
+
+    def stopped(*_):
+        raise ValueError("stopped")
+
+    monkeypatch.setattr("export.verification.comparison.reference", stopped)
+    options = ["--output", str(tmp_path / "o"), "--output-range", "-1", "1"]
+    assert main([str(tmp_path / "g.keras"), *options]) == 1
+    assert "in [-1, 1], which `--output-range` tells" in capsys.readouterr().out
+
+
 def test_what_a_terminal_would_obey_is_shown(tmp_path, capsys):
     assert main(["no\rrun\x1b[2J", "--output", str(tmp_path / "o")]) == 1
     assert "no\\rrun\\x1b[2J" in capsys.readouterr().err
