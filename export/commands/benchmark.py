@@ -8,8 +8,8 @@ import json
 import pathlib
 
 from export import manifest
+from export.quiet import quiet
 from export.timing import timings
-from export.timing.benchmark import benchmark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
+    with quiet():  # TensorFlow says what it is on standard error
+        from export.timing.benchmark import benchmark
+
     measured = benchmark(
         options.folder,
         options.generator,
