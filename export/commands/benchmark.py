@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=int,
         metavar="N",
-        help="default: those of the export",
+        help="default: those of the export, which .tflite files are bound to",
     )
     parser.add_argument(
         "--turns", type=int, default=20, metavar="N", help="calls of each; default: 20"

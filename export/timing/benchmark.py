@@ -37,7 +37,8 @@ def benchmark(
             and int8, to the comparison. Defaults to None.
         threads: numbers of threads, each measured in a process of its own. Defaults
             to 1 and 2.
-        batch_sizes: defaults to those of the export.
+        batch_sizes: defaults to those of the export, which `.tflite` files are bound
+            to.
         turns: calls of each. Defaults to 20.
         naive: whether the plain `model.export` is measured. Defaults to True.
 
@@ -55,6 +56,11 @@ def benchmark(
     if batch_sizes is None:
         batch_sizes = described["batch_sizes"]
     sizes = _integers("batch_sizes", batch_sizes)
+    signatures = described["batch_sizes"]
+    fixed = any(file["format"] == "litert" for file in described["files"])
+    if fixed and not set(sizes).issubset(signatures):
+        wanted = f"of {signatures}, for which the `.tflite` files have signatures"
+        raise ValueError(values.message("batch_sizes", wanted, sizes))
     threads = _integers("threads", threads)
     turns = values.integer("turns", turns)
     timings: list[Timing] = []

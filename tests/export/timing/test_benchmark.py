@@ -60,6 +60,13 @@ def test_bad_arguments_are_named(tmp_path, bad, error):
         benchmark.benchmark(tmp_path, **bad)
 
 
+def test_a_batch_size_without_a_signature_is_refused(tmp_path, capsys):
+    test_manifest.written(tmp_path)
+    assert main(["benchmark", str(tmp_path), "--batch-sizes", "8"]) == 1
+    said = "`--batch-sizes` must be of [1, 16], for which the `.tflite` files have sig"
+    assert said in capsys.readouterr().err
+
+
 def test_a_damaged_file_is_named_in_a_line(tmp_path, capsys):
     path = test_manifest.written(tmp_path) / "generator-float32.tflite"
     path.write_bytes(path.read_bytes()[:2])
