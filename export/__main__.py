@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 # A command, and what it does. Its module in `export.commands` has
-# `add_arguments(parser)` and `run(options)`.
+# `add_arguments(parser)` and `run(options)`; `options.report` prints a line.
 COMMANDS: dict[str, str] = {
     "generator": "Writes a Keras generator as files that need no Keras, checks each "
     "against Keras in a process of its own, and prints the differences.",
@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = given.pop(0) if given and given[0] in COMMANDS else "generator"
-    close = difflib.get_close_matches(given[0], COMMANDS, 1) if given else []
+    # And no path, such as `generator.keras`.
+    is_word = bool(given) and not {".", "/", os.sep}.intersection(given[0])
+    close = difflib.get_close_matches(given[0], COMMANDS, 1) if is_word else []
     if name == "generator" and close and not os.path.exists(given[0]):
         _say_error(f"There is no command {given[0]!r}. Did you mean {close[0]}?")
         return 2
@@ -88,11 +90,13 @@ def _parser(name: str, module: Any) -> argparse.ArgumentParser:
         parser.add_argument(
             "--overwrite", action="store_true", help="replace an earlier export"
         )
+    usage = parser.format_usage()
+    parser.set_defaults(report=lambda line: print(_as_typed(line, usage), flush=True))
     return parser
 
 
 def _as_typed(text: str, usage: str) -> str:
-    """Returns an error's text with options named as they are typed.
+    """Returns a text with options named as they are typed.
 
     `min_psnr` of the function is `--min-psnr` here, and `precisions` is `--precision`.
     """

@@ -31,6 +31,8 @@ def check_target(
 ) -> pathlib.Path:
     """Refuses a target that holds anything that must not be lost; returns its path.
 
+    What a killed page left in an export that may be replaced is removed.
+
     Args:
         path: the folder that is to be written.
         overwrite: whether an earlier export there may be replaced.
@@ -76,6 +78,8 @@ def check_target(
             f"{path} exists and is no earlier export (it has no {name}), so it is "
             "not overwritten."
         )
+    if name == manifest.NAME:
+        _clear_up_after_killed(path / manifest.PAGE_FOLDER)
     _check_ours(path, path, name)
     return path
 

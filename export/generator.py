@@ -29,10 +29,10 @@ def export_generator(
     output: str | os.PathLike[str],
     formats: Sequence[str] = ("saved_model", "litert"),
     precisions: Sequence[str] = ("float32",),
-    batch_sizes: Sequence[int] = (1, 16),
+    batch_sizes: Sequence[int] | None = None,
     overwrite: bool = False,
     seed: int = 0,
-    calibration_samples: int = 128,
+    calibration_samples: int | None = None,
     num_classes: int | None = None,
     output_range: Sequence[float] | None = None,
     min_psnr: float | None = None,
@@ -52,14 +52,14 @@ def export_generator(
         precisions: of `float32`, `float16`, `int8-dynamic`, `int8-full`, for LiteRT.
             SavedModels are float32, ONNX files float32 and, if it is among them,
             float16. Defaults to float32.
-        batch_sizes: for LiteRT, whose files have a signature for each. Defaults to 1
-            and 16.
+        batch_sizes: for LiteRT, whose files have a signature for each. Defaults to
+            None, 1 and 16.
         overwrite: whether an earlier export in `output` may be replaced. Defaults to
             False.
-        seed: the seed of the latents that files are checked and calibrated with.
-            Defaults to 0.
+        seed: the seed of the latents that files are checked with, and of the others
+            that they are calibrated with. Defaults to 0.
         calibration_samples: how many latents `int8-full` is calibrated on. Defaults
-            to 128.
+            to None, 128.
         num_classes: for a conditional generator whose layers and configuration don't
             tell.
         output_range: the values of black and of white in the generator's images.
@@ -68,10 +68,10 @@ def export_generator(
         min_psnr: the least PSNR in dB against Keras that every file must reach, in
             place of the bounds in `verification.comparison.BOUNDS`. Defaults to None.
         classifier: a `.keras` file or Keras model that takes images with values from 0
-            to 255 and returns logits (last, if there are several outputs), such as
-            `python -m training classifier` makes of labelled data. Adds the change of
-            its score from Keras to each file, with a bound of its own
-            (`SCORE_BOUNDS`). Defaults to None.
+            to 255 and returns logits or probabilities (last, if there are several
+            outputs), such as `python -m training classifier` makes of labelled data.
+            Adds the change of its score from Keras to each file, with a bound of its
+            own (`SCORE_BOUNDS`). Defaults to None.
         report: takes a line of text as work goes on. Defaults to nothing.
 
     Returns:
@@ -93,15 +93,26 @@ def export_generator(
     """
     formats = _each("formats", formats, _of(FORMATS))
     precisions = _each("precisions", precisions, _of(PRECISIONS))
-    batch_sizes = _each(
-        "batch_sizes", batch_sizes, lambda n, x: values.integer(n, x, 1, 4096)
+    fixed_sizes = _each(
+        "batch_sizes",
+        (1, 16) if batch_sizes is None else batch_sizes,
+        lambda n, x: values.integer(n, x, 1, 4096),
     )
     for precision in precisions:
         if not any(precision in PRECISIONS_OF[one] for one in formats):
             wanted = f"those that a file of {', '.join(formats)} can have"
             raise ValueError(values.message("precisions", wanted, precisions))
     seed = values.integer("seed", seed, 0)
-    samples = values.integer("calibration_samples", calibration_samples, 1)
+    samples = values.integer(
+        "calibration_samples",
+        128 if calibration_samples is None else calibration_samples,
+    )
+    if batch_sizes is not None and "litert" not in formats:
+        wanted = "left out where no `.tflite` file is written"
+        raise ValueError(values.message("batch_sizes", wanted, batch_sizes))
+    if calibration_samples is not None and "int8-full" not in precisions:
+        wanted = "left out where no int8-full file is written"
+        raise ValueError(values.message("calibration_samples", wanted, samples))
     if min_psnr is not None:
         min_psnr = values.number("min_psnr", min_psnr)
     overwrite = values.boolean("overwrite", overwrite)
@@ -109,6 +120,13 @@ def export_generator(
         onnx_file.check_available()
     target = folders.check_target(output, overwrite)
     loaded = loading.load(generator, num_classes, output_range)
+    content = {
+        **metadata.describe(loaded),
+        "batch_sizes": fixed_sizes,
+        "compute_dtype": loaded.compute_dtype,
+    }
+    # What can't be read again isn't written.
+    manifest.check_values(content, loaded.source)
     low, high = loaded.output_range
     report(f"images are in [{low:g}, {high:g}], which {loaded.range_told_by} tells")
     images = loaded.predict(**loaded.draw(_OPEN_SIZES[-1], seed))
@@ -116,15 +134,15 @@ def export_generator(
     if cut := np.mean((images < low - margin) | (images > high + margin)):
         report(f"{cut:.0%} of its values lie outside, and become black or white")
     judge = None if classifier is None else Classifier(classifier, loaded)
-    sizes = {*batch_sizes, *_OPEN_SIZES}
+    sizes = {*fixed_sizes, *_OPEN_SIZES}
     expected = comparison.reference(loaded, sorted(sizes), seed, judge)
     differences = []
     with folders.replaced(target, overwrite) as folder:
         for path, format, precision in _write(
-            loaded, folder, formats, precisions, batch_sizes, samples, seed
+            loaded, folder, formats, precisions, fixed_sizes, samples, seed
         ):
             report(f"written {path.name}; running it beside Keras")
-            used = batch_sizes if format == "litert" else _OPEN_SIZES
+            used = fixed_sizes if format == "litert" else _OPEN_SIZES
             differences.append(
                 comparison.compare(path, format, precision, expected, used, min_psnr)
             )
@@ -136,12 +154,7 @@ def export_generator(
                 "is as it was."
             )
         stored.save(expected, folder)
-        content = {
-            **metadata.describe(loaded),
-            "batch_sizes": batch_sizes,
-            "compute_dtype": loaded.compute_dtype,
-            "files": [dataclasses.asdict(one) for one in differences],
-        }
+        content["files"] = [dataclasses.asdict(one) for one in differences]
         manifest.write(folder, content)
     return differences
 

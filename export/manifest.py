@@ -98,17 +98,31 @@ def read_generator(folder: pathlib.Path, whole: bool = True) -> dict[str, Any]:
     manifest = read(folder)
     if "latent_dim" not in manifest and "files" not in manifest:
         raise FileNotFoundError(f"{folder} is no export of a generator.")
-    for key, (wanted, good) in _CHECKS.items():
+    for key in _CHECKS:
         if key not in manifest:
             raise ValueError(f"{folder / NAME} has no `{key}`. Export again.")
-        if not good(manifest[key]):
-            raise ValueError(
-                f"{folder / NAME}: `{key}` must be {wanted}. "
-                f"Received: {key}={manifest[key]!r:.80}"
-            )
+    check_values(manifest, folder / NAME)
     if whole:
         check_whole(folder)
     return manifest
+
+
+def check_values(content: dict[str, Any], source: Any) -> None:
+    """Refuses what the manifest of a generator must not say.
+
+    Args:
+        content: the manifest, or a part of it.
+        source: what messages call it.
+
+    Raises:
+        ValueError: if a field that it has is not as it must be.
+    """
+    for key, (wanted, good) in _CHECKS.items():
+        if key in content and not good(content[key]):
+            raise ValueError(
+                f"{source}: `{key}` must be {wanted}. "
+                f"Received: {key}={content[key]!r:.80}"
+            )
 
 
 def changes(folder: pathlib.Path, name: str = NAME) -> dict[str, str]:
@@ -213,8 +227,12 @@ def _is_file_entry(value: Any) -> bool:
 _FILE = re.compile(r"\w[\w-]*(\.\w+)?", re.ASCII)
 # What a page or a runtime does with a number of a file from elsewhere is bounded by it.
 MOST_CLASSES = 100_000
+MOST_LATENT = 1 << 20  # a latent may be an image
 _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "latent_dim": ("an integer from 1 to 65536", lambda x: _is_integer(x, 1, 65536)),
+    "latent_dim": (
+        f"an integer from 1 to {MOST_LATENT}",
+        lambda x: _is_integer(x, 1, MOST_LATENT),
+    ),
     "image_shape": (
         "[height, width, channels], 1 to 8192 pixels a side and 1, 3 or 4 channels",
         lambda x: (

@@ -8,8 +8,8 @@ import json
 import pathlib
 
 from export import manifest
+from export.quiet import quiet
 from export.timing import timings
-from export.timing.benchmark import benchmark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=int,
         metavar="N",
-        help="default: those of the export",
+        help="default: those of the export, which .tflite files are bound to",
     )
     parser.add_argument(
         "--turns", type=int, default=20, metavar="N", help="calls of each; default: 20"
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
+    with quiet():  # TensorFlow says what it is on standard error
+        from export.timing.benchmark import benchmark
+
     measured = benchmark(
         options.folder,
         options.generator,

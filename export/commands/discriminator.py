@@ -22,6 +22,6 @@ def run(options: argparse.Namespace) -> None:
         from export.discriminator import export_discriminator
 
     export_discriminator(
-        options.discriminator, options.output, options.overwrite, report=print
+        options.discriminator, options.output, options.overwrite, report=options.report
     )
     print(f"exported to {options.output}")

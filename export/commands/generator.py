@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-sizes",
         nargs="+",
         type=int,
-        default=[1, 16],
         metavar="N",
         help="a .tflite file has a signature for each; default: 1 16",
     )
@@ -47,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration-samples",
         type=int,
-        default=128,
         metavar="N",
         help="latents that int8-full is calibrated on; default: 128",
     )
@@ -98,6 +96,6 @@ def run(options: argparse.Namespace) -> None:
         output_range=options.output_range,
         min_psnr=options.min_psnr,
         classifier=options.classifier,
-        report=lambda line: print(line, flush=True),
+        report=options.report,
     )
     print(f"exported to {options.output}")

@@ -17,5 +17,5 @@ def run(options: argparse.Namespace) -> None:
     with quiet():  # TensorFlow says what it is on standard error
         from export.verification.stored import verify
 
-    verify(options.folder, report=lambda line: print(line, flush=True))
+    verify(options.folder, report=options.report)
     print(f"{options.folder} does what Keras did")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from export.errors import ConversionError, layer_of
@@ -110,9 +111,11 @@ def _reason(message: str, generator: Generator) -> str:
 def _calibration(
     generator: Generator, batch_sizes: Sequence[int], samples: int, seed: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    samples = max(samples, *batch_sizes)
-    drawn = generator.draw(samples, seed)
+    # Not the latents that the file is compared on afterwards.
+    drawn = generator.draw(samples, (seed, 1))
     for size in batch_sizes:
-        for start in range(0, samples - size + 1, size):
-            batch = {name: value[start : start + size] for name, value in drawn.items()}
+        for start in range(0, samples, size):
+            # The last batch is filled up from the first.
+            rows: np.ndarray = np.arange(start, start + size) % samples
+            batch = {name: value[rows] for name, value in drawn.items()}
             yield signature_name("litert", size), batch

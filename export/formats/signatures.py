@@ -180,7 +180,11 @@ def _labels(count: Any, seed: Any, labels: Any, num_classes: int | None) -> Any:
             tf.debugging.Assert(
                 (given == 0) | (given == 1) | (given == count),
                 ["`labels` must have 0, 1 or `count` elements", given, count],
-            )
+            ),
+            tf.debugging.Assert(
+                tf.reduce_all((labels >= 0) & (labels < num_classes)),
+                [f"`labels` must be classes below {num_classes}", labels],
+            ),
         ]
     ):
         several = tf.cond(

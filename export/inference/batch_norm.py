@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 # Layers that batch norm folds into, and the axis of their kernel that counts outputs.
 OUTPUT_AXIS: dict[type, int] = {
@@ -40,9 +41,18 @@ class ClassAffine(keras.layers.Layer):
     def call(self, inputs: Any, labels: Any, **others: Any) -> Any:
         """Returns `inputs` scaled and shifted by class."""
         shape = (-1, *[1] * (len(inputs.shape) - 2), self.scale.shape[-1])
-        scale = keras.ops.reshape(keras.ops.take(self.scale, labels, axis=0), shape)
-        shift = keras.ops.reshape(keras.ops.take(self.shift, labels, axis=0), shape)
+        scale = keras.ops.reshape(_of_class(self.scale, labels), shape)
+        shift = keras.ops.reshape(_of_class(self.shift, labels), shape)
         return inputs * scale + shift
+
+
+def _of_class(rows: Any, labels: Any) -> Any:
+    """Returns the row of each label: a class, or a weighting of all classes."""
+    if "float" in keras.backend.standardize_dtype(labels.dtype):
+        return keras.ops.matmul(labels, rows)
+    # ONNX counts negative ones from the end; out of range, each runtime fails.
+    labels = tf.where(labels < 0, rows.shape[0], labels)
+    return tf.gather(tf.convert_to_tensor(rows), labels)
 
 
 def as_numpy(variable: keras.Variable) -> np.ndarray:

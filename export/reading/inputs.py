@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,10 @@ import numpy as np
 from export import keras_private
 
 # Words in the names of inputs that take classes, where the dtype doesn't tell.
-_LABEL_WORDS = ("label", "class", "cond", "categor", "one_hot", "onehot")
+_LABEL_WORDS = {
+    *("label", "labels", "class", "classes", "cond", "condition", "conditions"),
+    *("category", "categories", "categorical", "onehot", "hot"),
+}
 
 
 def functional(model: keras.Model, name: str) -> keras.Model:
@@ -179,9 +183,12 @@ def _kind(tensor: Any) -> str:
     if "int" in keras.backend.standardize_dtype(tensor.dtype):
         one_hot = len(shape) == 1 and _is_named_label(tensor)
         return "labels" if shape in ((), (1,)) or one_hot else "?"
-    return "latents" if shape else ("labels" if _is_named_label(tensor) else "?")
+    if shape:
+        return "latents"
+    named = _is_named_label(tensor) or str(tensor.name).lower() in ("y", "c")
+    return "labels" if named else "?"
 
 
 def _is_named_label(tensor: Any) -> bool:
-    name = str(tensor.name).lower()
-    return any(word in name for word in _LABEL_WORDS) or name in ("y", "c")
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", str(tensor.name))
+    return not _LABEL_WORDS.isdisjoint(word.lower() for word in words)

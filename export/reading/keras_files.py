@@ -60,14 +60,14 @@ def _read_model(path: pathlib.Path) -> keras.Model:
             f"{path} is no whole `.keras` file: it is cut short or of another format."
         )
     _check_sizes(path)
-    unknown = unknown_layers(path)
+    unknown = unknown_parts(path)
     if unknown:
         raise ValueError(
-            f"{path} has layers that can't be loaded: {', '.join(unknown)}. Custom "
-            "layers must be importable: load the model in Python where they are "
-            "registered (`keras.saving.register_keras_serializable`), and call "
-            "`export.export_generator` on the model object. (Those of `sn_keras` are "
-            "registered here; a program of your own takes `import sn_keras` first.)"
+            f"{path} has parts that can't be loaded: {', '.join(unknown)}. Custom "
+            "layers and functions must be importable: load the model in Python where "
+            "they are registered (`keras.saving.register_keras_serializable`), and "
+            "call `export.export_generator` on the model object. (Those of `sn_keras` "
+            "are registered here; a program of your own takes `import sn_keras` first.)"
         )
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -118,11 +118,16 @@ def _size_of_arrays(file: Any) -> int:
     return sum(sizes)
 
 
-def unknown_layers(path: pathlib.Path) -> list[str]:
-    """Returns `Class (layer name)` of each layer in a file that Keras can't find."""
+def unknown_parts(path: pathlib.Path) -> list[str]:
+    """Returns each layer and function in a file that Keras can't find.
+
+    Layers are called `Class (layer name)`, functions by their registered name.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
+        if isinstance(config, dict):
+            config.pop("compile_config", None)  # isn't read
         return _unregistered(config)
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no whole `.keras` file: {error}") from error
@@ -137,14 +142,10 @@ def _unregistered(config: Any) -> list[str]:
 
     def visit(node: Any) -> None:
         if isinstance(node, dict):
-            registered = node.get("registered_name")
-            module = node.get("module")
             if isinstance(node.get("class_name"), str) and "config" in node:
-                foreign = module is None or not str(module).startswith("keras")
-                if foreign and registered and not _is_registered(registered):
-                    inner = node["config"]
-                    name = inner.get("name") if isinstance(inner, dict) else None
-                    entry = node["class_name"] + (f" ({name!r})" if name else "")
+                foreign = not str(node.get("module")).startswith("keras")
+                if foreign and node.get("registered_name") and not _is_known(node):
+                    entry = _called(node)
                     if entry not in found:
                         found.append(entry)
             for value in node.values():
@@ -157,5 +158,20 @@ def _unregistered(config: Any) -> list[str]:
     return found
 
 
-def _is_registered(name: str) -> bool:
-    return keras.saving.get_registered_object(name) is not None
+def _called(node: dict[str, Any]) -> str:
+    kind, inner = node["class_name"], node["config"]
+    if kind == "function":
+        return str(inner)
+    name = inner.get("name") if isinstance(inner, dict) else None
+    return kind + (f" ({name!r})" if name else "")
+
+
+def _is_known(node: dict[str, Any]) -> bool:
+    if node["class_name"] != "function":
+        registered = keras.saving.get_registered_object(node["registered_name"])
+        return registered is not None
+    try:  # Keras has functions of its own too, in several modules
+        keras.saving.deserialize_keras_object(node, safe_mode=True)
+    except Exception:  # of the types that Keras happens to raise
+        return False
+    return True

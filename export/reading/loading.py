@@ -73,13 +73,13 @@ class Generator:
         found = self.original(forms.of_model(self.original, drawn), training=False)
         return np.asarray(keras.ops.cast(found, "float32"))
 
-    def draw(self, count: int, seed: int) -> dict[str, np.ndarray]:
+    def draw(self, count: int, seed: int | Sequence[int]) -> dict[str, np.ndarray]:
         """Returns `count` latents (and labels) that depend on the seed alone."""
         return draw(self.latent_dim, self.num_classes, count, seed)
 
 
 def draw(
-    latent_dim: int, num_classes: int | None, count: int, seed: int
+    latent_dim: int, num_classes: int | None, count: int, seed: int | Sequence[int]
 ) -> dict[str, np.ndarray]:
     """Returns latents (and labels, every class once before any comes twice).
 
@@ -87,7 +87,7 @@ def draw(
         latent_dim: size of a latent.
         num_classes: number of classes, or None.
         count: how many to draw.
-        seed: that they depend on.
+        seed: one or several, that they depend on.
     """
     rng = np.random.default_rng(seed)
     drawn: dict[str, np.ndarray] = {

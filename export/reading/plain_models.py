@@ -75,7 +75,7 @@ def plain(
     kept: set[int] = set()
     with _in_float32():
         while True:
-            copies = _Copies(kept)
+            copies = _Copies(kept, [x.name for x in inputs])
             outputs = _run(model, list(inputs), copies)
             flat = keras.Model(list(inputs), outputs, name=_valid(model.name))
             try:
@@ -165,11 +165,17 @@ def copied(layer: Any, **changes: Any) -> Any:
 
 
 class _Copies:
-    """A copy of each layer, whatever number of times it is called."""
+    """A copy of each layer, whatever number of times it is called.
 
-    def __init__(self, kept: set[int]):
+    Args:
+        kept: ids of layers to take over as they are.
+        reserved: names that no copy may have.
+    """
+
+    def __init__(self, kept: set[int], reserved: Sequence[str]):
         self.names: dict[str, str] = {}
         self._kept = kept
+        self._reserved = set(reserved)
         self._made: dict[int, tuple[Any, Any, Any]] = {}
 
     def of(self, layer: Any) -> Any:
@@ -182,7 +188,7 @@ class _Copies:
         """Returns a name that no copy has, as near to another one as can be."""
         first = name = _valid(wanted)
         number = 1
-        while name in self.names:
+        while name in self.names or name in self._reserved:
             name = f"{first}_{number}"
             number += 1
         self.names[name] = wanted
@@ -194,7 +200,13 @@ class _Copies:
             if not isinstance(copy, keras.layers.Layer) or isinstance(copy, Kept):
                 continue
             try:
-                copy.set_weights(source.get_weights())
+                if getattr(source, "lora_enabled", False):
+                    # As files have it: its product added to the kernel.
+                    store: dict[str, Any] = {}
+                    source.save_own_variables(store)
+                    copy.load_own_variables(store)
+                else:
+                    copy.set_weights(source.get_weights())
             except ValueError as error:
                 raise _CantCopyError(layer) from error
             finalize_states(copy)
@@ -208,9 +220,11 @@ class _Copies:
             wrapped = any(isinstance(one, Reparameterization) for one in inside)
             with contextlib.suppress(Exception):  # of whatever a constructor raises
                 source = sn_keras.fold(layer) if wrapped else layer
-                changes = {"name": name}
+                changes: dict[str, Any] = {"name": name}
                 if getattr(source, "compute_dtype", "float32") != "float32":
                     changes["dtype"] = "float32"
+                if getattr(source, "lora_enabled", False):
+                    changes["lora_rank"] = None
                 return source, copied(source, **changes)
         return layer, Kept(layer, name)
 

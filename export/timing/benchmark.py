@@ -7,29 +7,17 @@ busy moment of the machine hits all alike; the figures are medians over the turn
 from __future__ import annotations
 
 import concurrent.futures
-import math
 import multiprocessing
 import os
 import pathlib
-import statistics
 import tempfile
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from export import manifest
-from export.quiet import quiet
-from export.timing import timed_calls
-from export.timing.timed_calls import Call
+from export.timing.measuring import measure
 from export.timing.timings import Timing
 from sn_keras import values
-
-# A run slower than this (the plain int8 export) gets fewer turns.
-_SLOW_SECONDS = 1.0
-_SLOW_TURNS = 3
-# The thread pools of LiteRT and onnxruntime go on spinning after a run, at the cost
-# of whatever is measured next.
-_PAUSE_SECONDS = 0.05
 
 
 def benchmark(
@@ -49,7 +37,8 @@ def benchmark(
             and int8, to the comparison. Defaults to None.
         threads: numbers of threads, each measured in a process of its own. Defaults
             to 1 and 2.
-        batch_sizes: defaults to those of the export.
+        batch_sizes: defaults to those of the export, which `.tflite` files are bound
+            to.
         turns: calls of each. Defaults to 20.
         naive: whether the plain `model.export` is measured. Defaults to True.
 
@@ -67,16 +56,36 @@ def benchmark(
     if batch_sizes is None:
         batch_sizes = described["batch_sizes"]
     sizes = _integers("batch_sizes", batch_sizes)
+    signatures = described["batch_sizes"]
+    fixed = any(file["format"] == "litert" for file in described["files"])
+    if fixed and not set(sizes).issubset(signatures):
+        wanted = f"of {signatures}, for which the `.tflite` files have signatures"
+        raise ValueError(values.message("batch_sizes", wanted, sizes))
     threads = _integers("threads", threads)
     turns = values.integer("turns", turns)
     timings: list[Timing] = []
-    context = multiprocessing.get_context("spawn")
-    for count in threads:
-        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-            source = None if generator is None else str(generator)
-            job = pool.submit(_measure, str(root), source, count, sizes, turns, naive)
-            timings += job.result()
+    source = None if generator is None else str(generator)
+    # A folder of this process, which a child that is ended could not remove.
+    with tempfile.TemporaryDirectory() as scratch:
+        for count in threads:
+            naive_in = scratch if naive else None
+            timings += _in_new_process(
+                measure, str(root), source, count, sizes, turns, naive_in
+            )
     return timings
+
+
+def _in_new_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    before = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        try:
+            return pool.submit(function, *arguments).result()
+        except BaseException:  # Ctrl-C or SIGTERM, most of all
+            # The pool would wait until it has measured everything.
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+            raise
 
 
 def _integers(argument: str, given: Any) -> list[int]:
@@ -86,92 +95,3 @@ def _integers(argument: str, given: Any) -> list[int]:
     if not listed:
         raise ValueError(values.message(argument, "one integer or more", given))
     return listed
-
-
-def _measure(
-    folder: str,
-    generator: str | None,
-    threads: int,
-    batch_sizes: Sequence[int],
-    turns: int,
-    naive: bool,
-) -> list[Timing]:
-    with quiet():  # TensorFlow says what it is on standard error
-        import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    root = pathlib.Path(folder)
-    described = manifest.read_generator(root, whole=False)
-    timings = []
-    with tempfile.TemporaryDirectory() as scratch:
-        plain = (
-            timed_calls.plain_exports(generator, described, scratch)
-            if generator and naive
-            else {}
-        )
-        for size in batch_sizes:
-            inputs = timed_calls.inputs_of(described, size)
-            calls: dict[tuple[str, str], Call | None] = {
-                (file["file"], file["precision"]): _file_call(
-                    root, file, inputs, size, threads
-                )
-                for file in described["files"]
-            }
-            if generator is not None:
-                calls["keras predict", "float32"] = timed_calls.predict_call(
-                    generator, described, inputs
-                )
-            for precision, path in plain.items():
-                name = "model.export litert"
-                calls[name, precision] = timed_calls.resized_call(path, inputs, threads)
-            for (name, precision), seconds in _in_turns(calls, turns).items():
-                # Nothing was measured of a file that its runtime can't run.
-                median = statistics.median(seconds) if seconds else math.nan
-                timings.append(
-                    Timing(
-                        name=name,
-                        precision=precision,
-                        batch_size=size,
-                        threads=threads,
-                        milliseconds=1e3 * median,
-                        fastest=1e3 * min(seconds, default=math.nan),
-                        images_per_second=size / median,
-                        turns=len(seconds),
-                    )
-                )
-    return timings
-
-
-def _file_call(root: pathlib.Path, file: dict[str, Any], *arguments: Any) -> Any:
-    try:
-        return timed_calls.file_call(root, file, *arguments)
-    except Exception as error:  # each runtime has errors of its own
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RuntimeError(f"{file['file']} can't be loaded: {first}") from None
-
-
-def _in_turns(calls: Mapping[Any, Call | None], turns: int) -> dict[Any, list[float]]:
-    """Returns the seconds of each call, none of those that can't be run."""
-    seconds: dict[Any, list[float]] = {key: [] for key in calls}
-    running: dict[Any, Call] = {}
-    for key, call in calls.items():
-        if call is None:
-            continue
-        try:
-            call()
-        except RuntimeError:
-            # A plain `model.export` may hold ops of TensorFlow that LiteRT has not.
-            continue
-        running[key] = call
-    for turn in range(turns):
-        for key, call in running.items():
-            if turn >= _SLOW_TURNS and min(seconds[key]) > _SLOW_SECONDS:
-                continue
-            time.sleep(_PAUSE_SECONDS)
-            if not seconds[key] or min(seconds[key]) < _SLOW_SECONDS:
-                call()  # wakes the runtime's threads
-            start = time.perf_counter()
-            call()
-            seconds[key].append(time.perf_counter() - start)
-    return seconds

@@ -13,13 +13,22 @@ from export.errors import VerificationError
 SAMPLES = 3
 
 
-def sample_calls(conditional: bool) -> list[dict[str, np.ndarray]]:
-    """Returns calls of `sample`: a seed twice, another one, and truncation 0.
+def sample_calls(
+    inputs: dict[str, np.ndarray],
+) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Returns calls of `serving_default`, and of `sample` with class 0.
+
+    The first one tells whether latents change the images of that class; the others
+    are of a seed twice, another one, and truncation 0.
 
     Args:
-        conditional: whether it takes labels.
+        inputs: latents (and labels) that `serving_default` takes.
     """
-    calls = []
+    conditional = "labels" in inputs
+    several = {"latents": inputs["latents"][:SAMPLES]}
+    if conditional:
+        several["labels"] = np.zeros(len(several["latents"]), "int32")
+    calls = [("serving_default", several)]
     for seed, truncation in ((7, 8.0), (7, 8.0), (8, 8.0), (7, 0.0)):
         call = {
             "count": np.array(SAMPLES, "int32"),
@@ -28,34 +37,31 @@ def sample_calls(conditional: bool) -> list[dict[str, np.ndarray]]:
         }
         if conditional:
             call["labels"] = np.zeros(1, "int32")
-        calls.append(call)
+        calls.append(("sample", call))
     return calls
 
 
 def check_samples(
-    path: pathlib.Path,
-    samples: list[dict[str, np.ndarray]],
-    images: list[Any],
-    shape: tuple[int, ...],
-    constant: bool,
+    path: pathlib.Path, images: list[Any], shape: tuple[int, ...], step: float
 ) -> None:
     """Checks what `sample` returned.
 
     Args:
         path: the file, for messages.
-        samples: the calls that `sample_calls` returned; none for other formats.
-        images: what each returned.
-        shape: that each must have.
-        constant: whether Keras gives one image for all latents, as a collapsed
-            generator does.
+        images: what each call of `sample_calls` returned; none for other formats.
+        shape: that those of `sample` must have.
+        step: difference of images that becomes one of their bytes.
 
     Raises:
         VerificationError: if the images don't follow from seed and truncation.
     """
-    if not samples:
+    if not images:
         return
+    several, *images = images
     for image in images:
         check_images(path, image, shape, "uint8")
+    # Of a generator that has collapsed, or that looks at its labels alone.
+    constant = bool(np.ptp(several, axis=0).max() < step / 2)
     first, again, other, typical = images
     same = not constant and np.array_equal(first, other)
     if not np.array_equal(first, again) or same:

@@ -60,7 +60,12 @@ def run_isolated(
             [PYTHON, program, request, archive, result],
             capture_output=True,
             text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+            # Files are compared as they run on a CPU: a GPU may round to TF32.
+            env={
+                **os.environ,
+                "TF_CPP_MIN_LOG_LEVEL": "2",
+                "CUDA_VISIBLE_DEVICES": "-1",
+            },
         )
         if process.returncode != 0:
             lines = process.stderr.strip().splitlines() or ["no message"]

@@ -56,7 +56,8 @@ class Classifier:
     Args:
         source: a `.keras` file or a Keras model that takes images with values from 0
             to 255, of the generator's size, and whose last (or only) output is the
-            logits. `python -m training classifier` writes such a file.
+            logits or probabilities of the classes. `python -m training classifier`
+            writes such a file.
         generator: whose images it is to judge.
 
     Raises:
@@ -81,7 +82,10 @@ class Classifier:
             )
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Returns the logits of images, rounded to the bytes of a file."""
+        """Returns the logits of images, rounded to the bytes of a file.
+
+        Of probabilities they are the logarithms.
+        """
         low, high = self._range
         found = []
         for start in range(0, len(images), _BATCH):
@@ -90,7 +94,11 @@ class Classifier:
             outputs = self._model(np.clip(scaled, 0, 255).astype("float32"))
             last = outputs[-1] if isinstance(outputs, (list, tuple)) else outputs
             found.append(np.asarray(last, "float64"))
-        return np.concatenate(found)
+        logits = np.concatenate(found)
+        # As near to 1 as the sum of a softmax in half precision is.
+        if logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=0.01):
+            return np.log(np.maximum(logits, 1e-30))
+        return logits
 
 
 def classifier_score(logits: np.ndarray) -> float:

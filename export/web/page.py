@@ -16,6 +16,8 @@ MODEL_FILE = "generator.tflite"
 # Small and fast first, and exact enough to look at; int8-full is last because it is
 # the least exact.
 _PREFERRED = ("int8-dynamic", "float16", "float32", "int8-full")
+# Of an image, as `check` of generator.js has it: a page shows several at once.
+_MOST_PIXELS = 1 << 20
 _STATIC = pathlib.Path(__file__).parent / "static"
 
 
@@ -46,13 +48,20 @@ def write_page(
 
     Raises:
         FileNotFoundError: if `folder` is no export.
-        ValueError: if it has no such file, or is not what was exported.
+        ValueError: if it has no such file, images too large for a page, or is not
+            what was exported.
         FileExistsError: if `output` must not be written.
         ConversionError: if LiteRT.js can't be had.
     """
     root = pathlib.Path(folder)
     described = manifest.read_generator(root)
     file = _choose(described, precision, root)
+    height, width, _ = described["image_shape"]
+    if height * width > _MOST_PIXELS:
+        raise ValueError(
+            f"{root} has images too large for a page, which takes up to "
+            f"{_MOST_PIXELS} pixels. Received: {height} x {width} pixels"
+        )
     target = pathlib.Path(output) if output is not None else root / manifest.PAGE_FOLDER
     with folders.replaced(target, overwrite, manifest.PAGE) as page:
         for entry in _STATIC.iterdir():

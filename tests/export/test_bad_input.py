@@ -31,6 +31,11 @@ from export.__main__ import main
             {"formats": ["onnx"], "precisions": ["float32", "int8-dynamic"]},
             "`precisions` must be those that a file of onnx",
         ),
+        (
+            {"formats": ["saved_model"], "batch_sizes": [4]},
+            r"`batch_sizes` must be left out .* Received: batch_sizes=\[4\]",
+        ),
+        ({"calibration_samples": 8}, "`calibration_samples` must be left out"),
         ({"output_range": (1, -1)}, "`output_range` must be"),
         ({"output_range": (0, float("inf"))}, "`output_range` must be"),
         ({"num_classes": 3}, "`num_classes` .* must be None"),
@@ -78,12 +83,13 @@ def test_numpy_scalars_are_numbers(tiny_resnet, tmp_path):
         batch_sizes=np.array([1]),
         overwrite=np.bool_(True),
         seed=np.int64(3),
-        calibration_samples=np.uint8(4),
+        precisions=np.array(["int8-full"]),
+        calibration_samples=np.uint8(16),
         num_classes=np.int32(3),
         output_range=np.array([-1.0, 1.0], "float32"),
-        min_psnr=np.float32(30),
+        min_psnr=np.float32(10),
     )
-    assert difference.bound == 30
+    assert difference.bound == 10
 
 
 class InverseError(layers.Layer):
@@ -124,6 +130,10 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path, capsys):
         (["--format", "onnx", "onnx"], "Received: --format=['onnx', 'onnx']"),
         (["--batch-sizes", "0"], "`--batch-sizes` must be an integer from 1 to 4096"),
         (["--calibration-samples", "0"], "Received: --calibration-samples=0"),
+        (
+            ["--format", "saved_model", "--batch-sizes", "4"],
+            "`--batch-sizes` must be left out where no `.tflite` file is written",
+        ),
         (["--min-psnr", "nan"], "`--min-psnr` must be a number"),
         (["--seed", "-1"], "Received: --seed=-1"),
     ],
@@ -136,6 +146,28 @@ def test_the_command_names_an_option_as_it_is_typed(tmp_path, capsys, given, sai
 def test_a_mistyped_command_is_named(capsys):
     assert main(["verfy", "exported"]) == 2
     assert "no command 'verfy'. Did you mean verify?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["generator.keras", "runs/generators", "generator."])
+def test_a_path_that_is_missing_is_no_command(path, tmp_path, capsys):
+    assert main([path, "--output", str(tmp_path / "o")]) == 1
+    assert "There is no model at" in capsys.readouterr().err
+
+
+def test_the_command_reports_with_options_as_they_are_typed(
+    tmp_path, monkeypatch, capsys
+):
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, layers.Reshape((4, 4, 1))(layers.Dense(16)(inputs)))
+    model.save(tmp_path / "g.keras")
+
+    def stopped(*_):
+        raise ValueError("stopped")
+
+    monkeypatch.setattr("export.verification.comparison.reference", stopped)
+    options = ["--output", str(tmp_path / "o"), "--output-range", "-1", "1"]
+    assert main([str(tmp_path / "g.keras"), *options]) == 1
+    assert "in [-1, 1], which `--output-range` tells" in capsys.readouterr().out
 
 
 def test_what_a_terminal_would_obey_is_shown(tmp_path, capsys):

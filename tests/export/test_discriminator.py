@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 import export
+from export import discriminator
 from export.__main__ import main
 from sn_keras import SpectralNormalization
 
@@ -56,6 +57,14 @@ def test_an_auxiliary_classifiers_logits_are_told_apart(tmp_path):
     for name, expected in model(x).items():
         np.testing.assert_allclose(found[name], expected, atol=1e-5)
     assert found["features"].shape == (4, 3 * 3 * 4)
+
+
+def test_a_layer_may_be_called_as_an_input_is():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3, name="images")(inputs))
+    model = keras.Model(inputs, layers.Dense(1)(x))
+    loaded, names, _ = discriminator._load(model)
+    assert names == ["images"] and loaded.inputs[0].name == "images"
 
 
 def test_what_is_no_discriminator_is_refused(small_cnn, tmp_path):

@@ -199,6 +199,21 @@ def test_a_page_inside_goes_with_its_export_as_long_as_it_is_whole(target):
         folders.check_target(target, overwrite=True)
 
 
+@pytest.mark.parametrize("renames", [0, 1])
+def test_what_a_killed_page_left_inside_is_no_reason(target, renames):
+    (target / "web").mkdir()
+    (target / "web" / "page.js").write_text("page")
+    manifest.write(target / "web", {}, manifest.PAGE)
+    code = KILLED.replace("overwrite=True", "True, manifest.PAGE")
+    process = subprocess.run(
+        [sys.executable, "-c", code, str(target / "web"), str(renames)], cwd=ROOT
+    )
+    assert process.returncode == -signal.SIGKILL and list(target.glob(".web-*"))
+    assert folders.check_target(target, overwrite=True) == target
+    assert not list(target.glob(".web-*"))
+    assert (target / "web" / "page.js").read_text() == "page"
+
+
 def test_what_an_earlier_version_wrote_is_refused_with_the_reason(target):
     told = json.loads((target / "export.json").read_text())
     del told["contents"]

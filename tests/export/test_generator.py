@@ -97,6 +97,21 @@ def test_litert_files_have_a_signature_a_batch_size(exported, tiny_resnet):
     np.testing.assert_allclose(images, tiny_resnet([z, labels]), atol=1e-5)
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_out_of_range_fails_in_each_format(exported, label):
+    latents, labels = np.zeros((2, 16), "float32"), np.array([0, label], "int32")
+    for precision in PRECISIONS:
+        interpreter = Interpreter(str(exported / f"generator-{precision}.tflite"))
+        runner = interpreter.get_signature_runner("batch_2")
+        with pytest.raises(RuntimeError, match="gather index out of bounds"):
+            runner(latents=latents, labels=labels)
+    serve = tf.saved_model.load(str(exported / "saved_model")).signatures
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        serve["serving_default"](
+            latents=tf.constant(latents), labels=tf.constant(labels)
+        )
+
+
 def test_litert_files_tell_what_they_are(exported):
     content = (exported / "generator-int8-full.tflite").read_bytes()
     described = metadata.extract(content)

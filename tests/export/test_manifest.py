@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import keras
 import pytest
+from keras import layers
 
+import export
 from export import manifest
 
 FILE = {
@@ -77,6 +80,17 @@ def test_a_value_that_no_export_has_is_named(tmp_path, change):
     name = next(iter(change))
     with pytest.raises(ValueError, match=f"`{name}` must be .* Received: {name}="):
         manifest.read_generator(written(tmp_path, **change))
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    inputs = keras.Input((4, 4, 3))
+    large = layers.UpSampling2D((4096, 1))(inputs)
+    model = keras.Model(inputs, large)
+    with pytest.raises(ValueError, match="`image_shape` must be .* to 8192 pixels"):
+        export.export_generator(model, tmp_path / "out", output_range=(-1, 1))
+    assert list(tmp_path.iterdir()) == []
+    read = manifest.read_generator(written(tmp_path, latent_dim=256 * 256 * 3))
+    assert read["latent_dim"] == 196608
 
 
 @pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "..", "a/b", "", "a\nb"])

@@ -17,7 +17,7 @@ import export
 from export.errors import ConversionError
 from export.web import runtime as litert_js
 from export.web.page import write_page
-from tests.export import chromium, networks
+from tests.export import chromium, networks, test_manifest
 
 needs_browser = pytest.mark.skipif(
     chromium.EXECUTABLE is None, reason="no chromium (apt-get install chromium)"
@@ -280,6 +280,13 @@ def test_an_export_without_that_file_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="`precision` 'float16'.*'float32'"):
         write_page(folder, tmp_path / "page", precision="float16")
     assert not (tmp_path / "page").exists()
+
+
+def test_images_too_large_for_a_page_are_refused(tmp_path):
+    test_manifest.written(tmp_path, image_shape=[2048, 1024, 3])
+    with pytest.raises(ValueError, match="up to 1048576 pixels. Received: 2048 x 1024"):
+        write_page(tmp_path)
+    assert not (tmp_path / "web").exists()
 
 
 def test_without_npm_the_error_says_what_to_do(folder, tmp_path, monkeypatch):

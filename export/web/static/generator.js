@@ -36,7 +36,7 @@ function check(page) {
     model: (value) => typeof value === 'string' && /^\w[\w-]*\.tflite$/.test(value),
     file: (value) => typeof value === 'string',
     psnr: (value) => value === null || finite(value),
-    latent_dim: (value) => whole(value, 65536),
+    latent_dim: (value) => whole(value, 2 ** 20),
     image_shape: (value) => list(value, (side) => whole(side, 8192)) &&
       value.length === 3 && [1, 3, 4].includes(value[2]) && value[0] * value[1] <= 2 ** 20,
     output_range: (value) => list(value, finite) && value.length === 2 && value[0] < value[1],

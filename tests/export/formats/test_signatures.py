@@ -55,5 +55,6 @@ def test_labels_are_given_for_each_for_all_or_drawn(small_resnet):
     drawn = images([])
     each = np.stack([images([label]) for label in range(3)])
     assert all((drawn[i] == each[:, i]).all(axis=(1, 2, 3)).any() for i in range(6))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="labels"):
-        images([0, 1])
+    for bad in ([0, 1], [-1], [3], [0, 1, 2, 0, 1, -1]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="`labels` must"):
+            images(bad)

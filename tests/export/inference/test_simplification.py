@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import sn_keras
 from export.inference import simplification
 from export.inference.batch_norm import ClassAffine
 from export.inference.phases import PhaseConvolution
@@ -46,6 +47,14 @@ def test_conditional_batch_norm_becomes_a_scale_and_a_shift(small_resnet, phases
     assert _count(simple, ClassAffine) == 4
     # The last batch norm follows an addition: there is nothing to fold it into.
     assert _count(simple, layers.BatchNormalization) == 1
+
+
+def test_conditional_batch_norm_takes_one_hot_labels():
+    inputs, labels = keras.Input((4,)), keras.Input((3,))
+    x = sn_keras.ConditionalBatchNormalization(3)(inputs, labels)
+    model = networks.trained_like(keras.Model([inputs, labels], x), 0)
+    x = np.random.default_rng(1).normal(size=(3, 4)).astype("float32")
+    _same(model, simplification.simplify(model), [x, np.eye(3, dtype="float32")])
 
 
 @pytest.mark.slow

@@ -131,6 +131,28 @@ def test_layers_that_cant_be_loaded_are_named(tmp_path):
         loading.load(tmp_path)
 
 
+@keras.saving.register_keras_serializable("tests.export")
+def squashed(x):
+    return keras.ops.tanh(x)
+
+
+def unregistered(x):
+    return keras.ops.tanh(x)
+
+
+def test_functions_that_keras_finds_are_no_reason_and_others_are_named(tmp_path):
+    base = _model()
+    known = layers.Activation(squashed)(layers.Activation(keras.ops.tanh)(base.output))
+    model = keras.Model(base.input, known)
+    model.compile(loss=unregistered)  # which nothing that is exported needs
+    model.save(tmp_path / "generator.keras")
+    assert loading.load(tmp_path, wanted_range=(-1, 1)).latent_dim == 8
+    model = keras.Model(base.input, layers.Activation(unregistered)(known))
+    model.save(tmp_path / "generator.keras")
+    with pytest.raises(ValueError, match="parts that can't be loaded: unregistered. "):
+        loading.load(tmp_path)
+
+
 def test_code_in_a_file_is_not_run(tmp_path):
     base = _model()
     model = keras.Model(base.input, layers.Lambda(lambda x: x)(base.output))

@@ -26,7 +26,11 @@ def _input(shape, dtype="float32", name=None):
         + (["labels", "latents"],),
         ([((8,), "float32", "z"), ((), "float32", "y")], ["latents", "labels"]),
         ([((8,), "float32", "z"), ((3,), "int32", "condition")], ["latents", "labels"]),
+        ([((8,), "float32", "z"), ((3,), "float32", "oneHot")], ["latents", "labels"]),
         ([((8,), "float32", "z"), ((3,), "float32", "b")], ["latents", "latents"]),
+        ([((8,), "float32", "z"), ((3,), "float32", "y")], ["latents", "latents"]),
+        ([((8,), "float32", "z"), ((3,), "float32", "second_noise")],)
+        + (["latents", "latents"],),
         ([((8,), "float32", "z"), ((3,), "int32", "b")], ["latents", "?"]),
         ([((None,), "float32", "z")], ["?"]),
     ],

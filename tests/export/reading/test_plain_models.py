@@ -63,6 +63,39 @@ def test_labels_that_a_nested_model_takes_as_floats_are_converted():
     assert np.asarray(flat([np.array([1, 2], "int32")])).tolist() == [0.5, 1.0]
 
 
+def test_layers_may_be_called_as_inputs_are():
+    noise, classes = keras.Input((8,)), keras.Input((3,), name="one_hot")
+    x = layers.Dense(8, name="latents")(noise) + layers.Dense(8, name="labels")(classes)
+    x = layers.Dense(48, "tanh", name="images")(x)
+    model = keras.Model([noise, classes], layers.Reshape((4, 4, 3))(x))
+    generator = loading.load(model)
+    drawn = generator.draw(4, 0)
+    np.testing.assert_allclose(
+        generator(**drawn), generator.predict(**drawn), atol=1e-6
+    )
+    assert {"latents", "labels", "images"} <= set(generator.names.values())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_lora_is_added_to_the_kernel(dtype):
+    inputs = keras.Input((4, 4, 3))
+    conv = layers.Conv2D(5, 3, padding="same", dtype=dtype)
+    x = layers.ReLU()(layers.BatchNormalization()(conv(inputs)))
+    dense = layers.Dense(2, dtype=dtype)
+    model = keras.Model(inputs, dense(x))
+    for layer in (conv, dense):
+        layer.enable_lora(2)
+    networks.trained_like(model, 0)
+    flat, _ = plain_models.plain(model)
+    assert len(flat.weights) == 2 * 2 + 4
+    simple = simplification.simplify(flat, phases=True)
+    assert layers.BatchNormalization not in map(type, simple.layers)
+    z = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")
+    expected = np.asarray(keras.ops.cast(model(z, training=False), "float32"))
+    bound = 1e-5 if dtype == "float32" else 0.05
+    np.testing.assert_allclose(simple([z]), expected, atol=bound * abs(expected).max())
+
+
 class Noisy(layers.Layer):
     def call(self, inputs):
         return inputs + keras.random.normal(keras.ops.shape(inputs), seed=self.seed)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -55,9 +60,37 @@ def test_bad_arguments_are_named(tmp_path, bad, error):
         benchmark.benchmark(tmp_path, **bad)
 
 
+def test_a_batch_size_without_a_signature_is_refused(tmp_path, capsys):
+    test_manifest.written(tmp_path)
+    assert main(["benchmark", str(tmp_path), "--batch-sizes", "8"]) == 1
+    said = "`--batch-sizes` must be of [1, 16], for which the `.tflite` files have sig"
+    assert said in capsys.readouterr().err
+
+
 def test_a_damaged_file_is_named_in_a_line(tmp_path, capsys):
     path = test_manifest.written(tmp_path) / "generator-float32.tflite"
     path.write_bytes(path.read_bytes()[:2])
     assert main(["benchmark", str(tmp_path)]) == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and "generator-float32.tflite (changed)" in told
+
+
+def test_ctrl_c_ends_the_process_that_measures():
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupted)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    start = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            benchmark._in_new_process(time.sleep, 60)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - start < 30 and not multiprocessing.active_children()
+
+
+def test_tensorflow_is_imported_where_its_lines_are_held_back():
+    code = "import sys, export.commands.benchmark, export.timing.measuring\n"
+    code += "sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,10 +7,12 @@ import math
 import pathlib
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import export
@@ -47,6 +49,38 @@ def test_a_file_that_cant_be_run_is_named(tmp_path):
         isolation.run_isolated(tmp_path / "bad.tflite", "litert", ["batch_1"], [{}])
 
 
+def test_files_are_run_where_float32_is_whole(tmp_path, monkeypatch):
+    given = {}
+    failed = types.SimpleNamespace(returncode=1, stderr="")
+    monkeypatch.setattr(
+        subprocess, "run", lambda *_, **options: given.update(options) or failed
+    )
+    with pytest.raises(export.VerificationError):
+        isolation.run_isolated(tmp_path / "g.tflite", "litert", [], [])
+    assert given["env"]["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_keras_images_are_computed_in_whole_float32():
+    tf32 = tf.config.experimental.tensor_float_32_execution_enabled
+    seen = []
+
+    class Watched(types.SimpleNamespace):
+        def __call__(self, latents):
+            seen.append(tf32())
+            return latents.reshape(-1, 1, 1, 1)
+
+    drawn = {"latents": np.zeros((64, 1), "float32")}
+    generator = Watched(
+        image_shape=(1, 1, 1),
+        output_range=(-1, 1),
+        compute_dtype="float32",
+        draw=lambda count, seed: drawn,
+    )
+    before = tf32()
+    comparison.reference(generator, [1])
+    assert not any(seen) and tf32() == before
+
+
 def test_psnr():
     reference = np.zeros((2, 4, 4, 3), "float32")
     # 10 · log10(2² / 0.02²) = 40
@@ -73,6 +107,22 @@ def _bright(classes):
     x = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 25)(inputs))
     model = keras.Model(inputs, layers.Dense(classes)(x))
     return networks.trained_like(model, 1)
+
+
+def test_of_a_softmax_the_logarithms_are_the_logits():
+    plain = _bright(3)
+    model = keras.Model(plain.input, layers.Softmax()(plain.output))
+    generator = types.SimpleNamespace(
+        output_range=(0.0, 255.0), image_shape=(8, 8, 3), num_classes=None
+    )
+    images = np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 3)).astype("float32")
+    one, other = (
+        scores.Classifier(classifier, generator).logits(images)
+        for classifier in (plain, model)
+    )
+    difference = one - other
+    np.testing.assert_allclose(difference, difference[:, :1].repeat(3, 1), atol=1e-4)
+    assert scores.classifier_score(one) == pytest.approx(scores.classifier_score(other))
 
 
 @pytest.mark.slow
@@ -130,6 +180,18 @@ def test_a_collapsed_generator_is_exported(tmp_path):
     inputs = keras.Input((8,))
     x = layers.Dense(48, kernel_initializer="zeros", bias_initializer="normal")(inputs)
     model = keras.Model(inputs, layers.Reshape((4, 4, 3))(x))
+    (difference,) = export.export_generator(
+        model, tmp_path / "out", ["saved_model"], output_range=(-1, 1)
+    )
+    assert difference.passed
+
+
+@pytest.mark.slow
+def test_a_generator_that_looks_at_labels_alone_is_exported(tmp_path):
+    latents, labels = keras.Input((8,)), keras.Input((), dtype="int32", name="labels")
+    x = layers.Embedding(3, 48)(labels) + 0.0 * layers.Dense(48)(latents)
+    model = keras.Model([latents, labels], layers.Reshape((4, 4, 3))(x))
+    networks.trained_like(model, 0)
     (difference,) = export.export_generator(
         model, tmp_path / "out", ["saved_model"], output_range=(-1, 1)
     )
