@@ -219,6 +219,8 @@ def _weights(layer: keras.layers.Layer) -> list[np.ndarray]:
 
 def _idle(layer: keras.layers.Layer) -> bool:
     """Whether a layer does nothing in inference."""
+    if type(layer) is keras.layers.UpSampling2D:
+        return tuple(layer.size) == (1, 1)
     return type(layer) in (
         keras.layers.Dropout,
         keras.layers.SpatialDropout2D,

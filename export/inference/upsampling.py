@@ -36,7 +36,7 @@ def is_nearest(layer: keras.layers.Layer) -> bool:
         type(layer) is keras.layers.UpSampling2D
         and layer.interpolation == "nearest"
         and layer.data_format == "channels_last"
-        and layer.size[0] == layer.size[1]
+        and layer.size[0] == layer.size[1] > 1
     )
 
 

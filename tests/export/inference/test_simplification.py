@@ -74,6 +74,16 @@ def test_upsampling_is_merged_into_the_convolution_after_it(size, kernel_size, n
     _same(model, simple, [z])
 
 
+def test_upsampling_by_one_goes():
+    inputs = keras.Input((5, 4, 3))
+    x = layers.Conv2D(6, 3, padding="same")(layers.UpSampling2D(1)(inputs))
+    model = networks.trained_like(keras.Model(inputs, x), 0)
+    simple = simplification.simplify(model, phases=True)
+    assert _count(simple, layers.UpSampling2D) == _count(simple, PhaseConvolution) == 0
+    z = np.random.default_rng(1).normal(size=(2, 5, 4, 3)).astype("float32")
+    _same(model, simple, [z])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "after",
