@@ -72,7 +72,9 @@ def fit(
 
     # First of all that uses TensorFlow: workers must find each other before.
     strategy = strategies.create_strategy(options.strategy, options.worker_timeout)
-    source = load_images(preset) if source is None else source
+    if source is None:
+        known = folder.config().get("data", {}) if folder.is_run() else {}
+        source = load_images(preset, known.get("digest"))
     run = Run(folder, preset, options, source, strategy, say, measurements)
     with strategies.lost_workers_explained(strategy):
         result = _carry_out(run)
@@ -177,16 +179,26 @@ def _was_trained(folder: RunFolder) -> bool:
     return any(entry["step"] > first for entry in folder.metrics())
 
 
-def load_images(preset: Preset) -> Any:
+def load_images(preset: Preset, digest: str | None = None) -> Any:
     """Returns the images that a preset is trained on.
+
+    Args:
+        preset: a checked one.
+        digest: of those that a run has had so far. If it is that of the training split
+            alone, which some experiments take where `fit` takes all, it is that one.
 
     Raises:
         ValueError: if they can't be loaded.
     """
-    from training.data import load_configured
+    from training.data import NoSuchSplitError, load_configured
 
     try:
-        return load_configured(preset.as_dict())
+        source = load_configured(preset.as_dict())
+        if digest not in (None, source.digest):
+            with contextlib.suppress(NoSuchSplitError):
+                part = load_configured(preset.as_dict(), "train")
+                return part if part.digest == digest else source
+        return source
     except ValueError as error:
         raise ValueError(
             "`data` must be images that can be loaded. "

@@ -14,12 +14,14 @@ from PIL import Image
 
 from tests.training.toy_runs import OPTIONS, PRESET, CrashError, crash_at, fit
 from training.__main__ import main
-from training.data import ArraySource, make_dataset
+from training.data import ArraySource, load, make_dataset
 from training.evaluation.generators import load_with_step
 from training.runs import resuming
 from training.runs.build import create_gan
 from training.runs.callbacks import finiteness
+from training.runs.fit import load_images
 from training.runs.options import RunOptions
+from training.runs.preset import Preset
 from training.storage import folder as folders
 from training.storage import tensorboard
 from training.storage.checkpoints import Checkpoints
@@ -281,6 +283,13 @@ def test_executions_that_would_overshoot_what_is_left_are_refused(tmp_path, sour
     with pytest.raises(ValueError, match="`steps` must be 4 or more"):
         fit(tmp_path / "run", source, dataclasses.replace(PRESET, steps=2))
     assert RunFolder(tmp_path / "run").config_file.read_bytes() == config
+
+
+def test_a_run_of_an_experiment_on_the_training_split_is_carried_on():
+    preset = Preset("digits", "", "mnist5k", image_size=28)
+    part = load("mnist5k", split="train", image_size=28).digest
+    sizes = [len(load_images(preset, digest)) for digest in (None, part, "0" * 64)]
+    assert sizes == [5000, 4000, 5000]
 
 
 @pytest.mark.parametrize("left", ["an empty folder", "no folder"])
