@@ -72,6 +72,7 @@ class Rebuilding:
                 self._name_object(config, _own_object(config, within))
             else:
                 within = [*sublayers(layer), layer]
+                _add_vocabulary(config["config"], layer)
                 replacement = self._replace(layer)
                 if replacement is not None:
                     # It builds what it returns itself.
@@ -177,6 +178,13 @@ def without_state(
 def is_of_keras(kind: type) -> bool:
     """Whether a class is Keras' own."""
     return kind.__module__.partition(".")[0] == "keras"
+
+
+def _add_vocabulary(config: dict[str, Any], layer: Layer) -> None:
+    """Adds what a `StringLookup` or its like has learned by `adapt`, no weight."""
+    vocabulary = getattr(layer, "get_vocabulary", None)
+    if "vocabulary" in config and not config["vocabulary"] and callable(vocabulary):
+        config["vocabulary"] = vocabulary(include_special_tokens=False) or None
 
 
 def _is_named(kind: type, name: str, module: str) -> bool:

@@ -304,6 +304,20 @@ def test_a_layer_that_was_adapted_goes_on_as_it_was(tmp_path):
     np.testing.assert_allclose(numpy(again(images)), outputs, rtol=1e-5)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="adapts by it")
+def test_a_vocabulary_that_was_learned_goes_along():
+    lookup = layers.IntegerLookup(output_mode="multi_hot")
+    lookup.adapt(np.array([3, 4, 5, 3]))
+    model = keras.Sequential([keras.Input((2,), dtype="int64"), lookup])
+    model.add(layers.Dense(3))
+    numbers = np.array([[3, 4], [5, 9]])
+    wrapped = wrap(model)
+    folded = fold(wrapped, inputs=numbers)
+    for copy in (wrapped, folded):
+        found = numpy(copy.layers[0](numbers))
+        np.testing.assert_array_equal(found, numpy(lookup(numbers)))
+
+
 def test_the_mean_of_a_normalization_is_no_kernel():
     layer = layers.Normalization(axis=(1, 2))
     model = [keras.Input((3, 4)), layer, layers.Flatten(), layers.Dense(2)]
