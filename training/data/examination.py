@@ -109,11 +109,13 @@ def _notes(listing: Listing, broken: list[str], seen: list[Traits]) -> tuple[str
             f"Laid {_count(transparent, 'transparent image')} on the background "
             "(`--background`)."
         )
-    deep = sum(one.deep for one in seen)
-    if deep:
-        notes.append(
-            f"Took the upper 8 of 16 bits a channel in {_count(deep, 'image')}."
-        )
+    for depth in (12, 16):
+        deep = sum(one.depth == depth for one in seen)
+        if deep:
+            notes.append(
+                f"Took the upper 8 of {depth} bits a channel in "
+                f"{_count(deep, 'image')}."
+            )
     return tuple(notes)
 
 

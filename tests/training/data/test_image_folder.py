@@ -1,10 +1,12 @@
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tracemalloc
 import unicodedata
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.data import NoSuchSplitError, load, make_dataset
+from training.data import NoSuchSplitError, decoding, load, make_dataset
 from training.data.decoding import BrokenImageError, Decoder
 
 
@@ -152,11 +154,69 @@ def test_of_sixteen_bits_the_upper_eight_are_taken(tmp_path):
     assert source.notes == ("Took the upper 8 of 16 bits a channel in 2 images.",)
 
 
+def test_of_twelve_bits_the_upper_eight_are_taken(tmp_path):
+    bits = "".join(f"{value:012b}" for value in (0, 0x80F, 0xFFF, 0xFF0))
+    data = int(bits, 2).to_bytes(6, "big")
+    # Width, height, bits, no compression, black is 0, where, rows, how many bytes.
+    tags = {256: 2, 257: 2, 258: 12, 259: 1, 262: 1, 273: 8, 278: 2, 279: len(data)}
+    file = b"II*\0" + struct.pack("<I", 8 + len(data)) + data
+    file += struct.pack("<H", len(tags))
+    file += b"".join(struct.pack("<HHII", tag, 3, 1, tags[tag]) for tag in tags)
+    (tmp_path / "a.tif").write_bytes(file + bytes(4))
+    source = load(tmp_path)
+    assert source.images[0, ..., 0].tolist() == [[0, 0x80], [0xFF, 0xFF]]
+    assert source.notes == ("Took the upper 8 of 12 bits a channel in 1 image.",)
+
+
+def test_one_of_sixteen_bits_is_transparent(tmp_path):
+    # The upper 8 bits of both are the same.
+    deep = np.array([[0x8000, 0x8001]], np.uint16)
+    save(tmp_path / "a.png", deep, transparency=0x8000)
+    source = load(tmp_path)
+    assert source.images.ravel().tolist() == [255, 0x80]
+    assert source.notes[0].startswith("Laid 1 transparent image")
+    red = load(tmp_path, background="red")
+    assert red.images[0, 0].tolist() == [[255, 0, 0], [0x80] * 3]
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_more_bits_have_no_known_range(tmp_path, dtype):
     save(tmp_path / "deep.tif", np.full((4, 4), 70000, dtype))
     with pytest.raises(ValueError, match="deep.tif.*more than 16 bits"):
         load(tmp_path)
+
+
+def test_no_program_is_run_for_postscript():
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
+    with pytest.raises(BrokenImageError, match="not an image"):
+        Decoder().decode(content)
+    with pytest.raises(BrokenImageError, match="not an image"):
+        Decoder().header(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_pillows_limit_on_pixels_is_not_minded(kind, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert Decoder((4, 5)).decode(WHOLE[kind])[0].shape == (4, 5, 3)
+    assert Decoder().header(io.BytesIO(WHOLE[kind]))[0] == (10, 10)
+
+
+def test_what_memory_has_no_room_for_is_refused():
+    content = bytearray(WHOLE["PNG"])
+    content[16:24] = struct.pack(">II", 2**20, 2**20)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    for size in (None, (8, 8)):
+        with pytest.raises(BrokenImageError, match="1048576 x 1048576.*memory"):
+            Decoder(size).decode(bytes(content))
+        with pytest.raises(BrokenImageError, match="1048576 x 1048576.*memory"):
+            Decoder(size).header(io.BytesIO(content))
+
+
+def test_what_jpeg_leaves_out_takes_no_memory(monkeypatch):
+    monkeypatch.setattr(decoding, "_most_pixels", lambda: 99)
+    with pytest.raises(BrokenImageError, match="10 x 10 pixels"):
+        Decoder((2, 2)).decode(WHOLE["PNG"])
+    assert Decoder((2, 2)).decode(WHOLE["JPEG"])[0].shape == (2, 2, 3)
 
 
 def test_a_folder_without_images(tmp_path):
