@@ -35,6 +35,8 @@ _READERS = [Image.OPEN[kind] for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "
 # A transparent image is there as it was decoded, with its alpha channel, as the
 # background and as what is laid on it: four bytes each.
 _PIXEL_BYTES = 16
+# Of JPEG in several scans all coefficients are held, whatever fraction is decoded.
+_JPEG_BYTES = 8
 
 
 class BrokenImageError(ValueError):
@@ -131,12 +133,13 @@ class Decoder:
 
     def _shrink(self, image: ImageFile) -> None:
         """Has JPEG decoded at a fraction, and refuses what memory has no room for."""
+        width, height = image.size
         if self.size is not None:
             # One number: a camera's image may lie on its side.
             least = 2 * max(self.size)
             image.draft(None, (least, least))
-        width, height = image.size
-        if width * height > _most_pixels():
+        decoded = _PIXEL_BYTES * image.width * image.height
+        if max(decoded, _JPEG_BYTES * width * height) > _most_bytes():
             raise ValueError(f"{width} x {height} pixels, too many for the memory")
 
     def _pixels(self, image: Image.Image, traits: Traits) -> tuple[np.ndarray, bool]:
@@ -191,8 +194,8 @@ def _open(file: IO[bytes]) -> ImageFile:
 
 
 @functools.cache
-def _most_pixels() -> int:
-    return memory.available() // (2 * _PIXEL_BYTES)
+def _most_bytes() -> int:
+    return memory.available() // 2
 
 
 def _upper_eight(image: Image.Image, depth: int) -> Image.Image:
