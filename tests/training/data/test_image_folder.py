@@ -212,11 +212,14 @@ def test_what_memory_has_no_room_for_is_refused():
             Decoder(size).header(io.BytesIO(content))
 
 
-def test_what_jpeg_leaves_out_takes_no_memory(monkeypatch):
-    monkeypatch.setattr(decoding, "_most_pixels", lambda: 99)
+def test_a_fraction_of_a_jpeg_takes_less_memory(monkeypatch):
+    monkeypatch.setattr(decoding, "_most_bytes", lambda: 10 * 10 * 8)
     with pytest.raises(BrokenImageError, match="10 x 10 pixels"):
         Decoder((2, 2)).decode(WHOLE["PNG"])
     assert Decoder((2, 2)).decode(WHOLE["JPEG"])[0].shape == (2, 2, 3)
+    monkeypatch.setattr(decoding, "_most_bytes", lambda: 10 * 10 * 8 - 1)
+    with pytest.raises(BrokenImageError, match="10 x 10 pixels"):
+        Decoder((2, 2)).decode(WHOLE["JPEG"])
 
 
 def test_a_folder_without_images(tmp_path):
@@ -329,12 +332,15 @@ def test_links_are_followed(tmp_path, pixels):
     (tmp_path / "photos" / "dogs").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "photos" / "cats" / "2.png").symlink_to(tmp_path / "elsewhere/1.png")
     (tmp_path / "photos" / "cats" / "round").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "cats" / "loop").symlink_to("loop")
+    (tmp_path / "photos" / "loop").symlink_to("loop")
     (tmp_path / "photos" / "cats" / "lost.png").symlink_to(tmp_path / "nowhere.png")
     source = load(tmp_path / "photos")
     assert source.class_names == ("cats", "dogs")
     np.testing.assert_array_equal(source.images, pixels[[1, 0, 0]])
     assert source.notes == (
-        "Passed over 2 files with no image: cats/lost.png, cats/round.",
+        "Passed over 4 files with no image that can be read: cats/loop, cats/lost.png, "
+        "cats/round, loop.",
     )
 
 
@@ -421,19 +427,48 @@ def test_broken_files_are_counted_and_may_be_left_out(tmp_path, pixels):
 
 
 def test_what_lies_beside_splits_is_named_and_no_class(tmp_path, pixels):
-    for name in ("train/a/1.png", "train/b/2.png", "test/a/3.png", "4.png"):
+    for name in ("train/a/1.png", "train/b/2.png", "test/a/3.png"):
         save(tmp_path / name, pixels[0])
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "x.xml").touch()
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "lost.png").symlink_to("nowhere.png")
     source = load(tmp_path)
     assert (len(source), source.split, source.num_classes) == (2, "train", 2)
-    assert "4.png" in source.notes[0]
+    for name in ("2 files with no image that can be read", "notes.txt", "lost.png"):
+        assert name in source.notes[0]
     shutil.rmtree(tmp_path / "test")
     assert load(tmp_path).class_names == ("a", "b")
     # With images it is a class, and so is "train".
     save(tmp_path / "annotations" / "5.png", pixels[1])
-    (tmp_path / "4.png").unlink()
     assert load(tmp_path).class_names == ("annotations", "train")
+
+
+@pytest.mark.parametrize("splits", [("train",), ("train", "test")])
+def test_images_beside_splits(tmp_path, pixels, splits):
+    for split in splits:
+        save(tmp_path / split / "1.png", pixels[0])
+    save(tmp_path / "2.PNG", pixels[1])
+    with pytest.raises(ValueError, match="2.PNG beside the folder train"):
+        load(tmp_path)
+
+
+def test_classes_without_an_image_left_are_noted(tmp_path, pixels):
+    for number in range(9):
+        save(tmp_path / "common" / f"{number}.png", pixels[0])
+        save(tmp_path / f"rare{number}" / "1.png", pixels[1])
+    for streaming in (False, True):
+        source = load(tmp_path, held_out=0.3, streaming=streaming)
+        empty = set(range(10)) - set(source.sample(len(source))[1])
+        names = [source.class_names[number] for number in sorted(empty)]
+        assert source.notes == (
+            f"No image is left to train on of the classes {', '.join(names)}.",
+        )
+    assert not load(tmp_path).notes
+    assert not load(tmp_path, split="test", held_out=0.3).notes
+    (tmp_path / "rare0" / "1.png").write_bytes(b"")
+    notes = load(tmp_path, skip_broken=True).notes
+    assert notes[1] == "No image is left to train on of the class rare0."
 
 
 def test_names_may_be_composed_or_not(tmp_path, pixels):
@@ -445,6 +480,23 @@ def test_names_may_be_composed_or_not(tmp_path, pixels):
         found.append(load(tmp_path / form))
     np.testing.assert_array_equal(found[0].images, found[1].images)
     assert found[0].digest == found[1].digest
+
+
+def test_classes_may_be_composed_or_not(tmp_path, pixels):
+    for split, form in (("train", "NFD"), ("test", "NFC")):
+        for name in ("é", "f"):
+            folder = tmp_path / split / unicodedata.normalize(form, name)
+            save(folder / "1.png", pixels[0])
+    for split in ("train", "test"):
+        source = load(tmp_path, split=split)
+        assert source.class_names == ("f", "é")
+        assert source.labels.tolist() == [0, 1]
+    save(tmp_path / "train" / "é" / "1.png", pixels[0])
+    twice = set(os.listdir(tmp_path / "train")) == {"é", "e\u0301", "f"}
+    if not twice:
+        pytest.skip("this file system takes both names for one")
+    with pytest.raises(ValueError, match="with two folders é"):
+        load(tmp_path)
 
 
 def test_pictures_may_be_called_as_idx_files_are(tmp_path, pixels):
