@@ -524,6 +524,11 @@ def test_a_file_that_goes_is_named_by_sample_too(tmp_path, pixels):
     (tmp_path / "c.png").unlink()
     with pytest.raises(ValueError, match="c.png"):
         source.sample(4)
+    first = source.failure
+    with pytest.raises(ValueError, match="c.png"):
+        source.sample(4)
+    # To let go of it while files are read never ended.
+    assert source.failure is first
 
 
 def test_a_single_sub_folder_is_no_class(tmp_path, pixels):
