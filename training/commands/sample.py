@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -273,10 +274,13 @@ def _names(about: dict[str, Any]) -> list[str] | None:
 
 def _numbers(text: str, classes: int, names: Sequence[str]) -> list[int]:
     """Returns classes as numbers; a name comes before a number."""
+    # Accents may be stored as one letter or two.
+    names = [unicodedata.normalize("NFC", name).strip() for name in names]
     numbers = []
-    for part in text.split(","):
+    for part in unicodedata.normalize("NFC", text).split(","):
+        part = part.strip()
         if part in names:
-            numbers.append(list(names).index(part))
+            numbers.append(names.index(part))
         elif part.isdecimal() and int(part) < classes:
             numbers.append(int(part))
         else:

@@ -6,14 +6,16 @@ By Pillow, which lets go of Python's lock while it decodes: threads share the wo
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import struct
 from typing import IO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageColor, UnidentifiedImageError
+from PIL import Image, ImageColor
+from PIL.ImageFile import ImageFile
 
-from training import values
+from training import memory, values
 
 _ORIENTATION = 0x0112
 _TRANSPOSE = Image.Transpose
@@ -27,6 +29,14 @@ _UPRIGHT = {
     8: _TRANSPOSE.ROTATE_90,
 }
 _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
+Image.init()
+# No others: Pillow has PostScript, whatever its file is called, run by a program.
+_READERS = [Image.OPEN[kind] for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")]
+# A transparent image is there as it was decoded, with its alpha channel, as the
+# background and as what is laid on it: four bytes each.
+_PIXEL_BYTES = 16
+# Of JPEG in several scans all coefficients are held, whatever fraction is decoded.
+_JPEG_BYTES = 8
 
 
 class BrokenImageError(ValueError):
@@ -39,12 +49,12 @@ class Traits(NamedTuple):
     Attributes:
         grey: whether it has no colours.
         transparent: whether something shows through it.
-        deep: whether it has 16 bits a channel.
+        depth: the bits of a channel: 8, 12 or 16.
     """
 
     grey: bool
     transparent: bool
-    deep: bool
+    depth: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +63,13 @@ class Decoder:
 
     - An image is turned upright as its EXIF data say.
     - Transparent parts show `background`.
-    - Of 16 bits a channel the upper 8 are taken. 32 bits a channel, whose range no
-      rule knows, are refused.
+    - Of 12 or 16 bits a channel the upper 8 are taken. 32 bits a channel, whose range
+      no rule knows, are refused.
     - Other proportions are cropped around the centre, then resized by triangles as
       wide as the scale asks for (bilinear with antialiasing). JPEG is decoded at a
       fraction of its size where at least twice the wanted size is left.
     - Of an animation the first frame is taken.
+    - What may take more than half of the memory is refused.
 
     Attributes:
         size: height and width, or None: as the image is.
@@ -77,12 +88,9 @@ class Decoder:
             BrokenImageError: if it is no whole image.
         """
         try:
-            with Image.open(io.BytesIO(content)) as image:
+            with _open(io.BytesIO(content)) as image:
                 traits = self._traits(image)
-                if self.size is not None:
-                    # One number: a camera's image may lie on its side.
-                    least = 2 * max(self.size)
-                    image.draft(None, (least, least))
+                self._shrink(image)
                 image.load()
                 pixels, transparent = self._pixels(_upright(image), traits)
         except MemoryError:
@@ -99,11 +107,13 @@ class Decoder:
             BrokenImageError: if it is no image.
         """
         try:
-            with Image.open(file) as image:
+            with _open(file) as image:
+                traits = self._traits(image)
                 width, height = image.size
                 if _orientation(image) > 4:
                     width, height = height, width
-                return (height, width), self._traits(image)
+                self._shrink(image)
+                return (height, width), traits
         except MemoryError:
             raise
         except Exception as error:
@@ -118,13 +128,25 @@ class Decoder:
             grey = False
         # Pillow itself takes the upper half of all but a single grey channel.
         stored = str(image.tile[0].args) if image.tile else ""
-        return Traits(grey, transparent, "16" in image.mode or ";16" in stored)
+        depth = 16 if "16" in image.mode or ";16" in stored else 8
+        return Traits(grey, transparent, 12 if "I;12" in stored else depth)
+
+    def _shrink(self, image: ImageFile) -> None:
+        """Has JPEG decoded at a fraction, and refuses what memory has no room for."""
+        width, height = image.size
+        if self.size is not None:
+            # One number: a camera's image may lie on its side.
+            least = 2 * max(self.size)
+            image.draft(None, (least, least))
+        decoded = _PIXEL_BYTES * image.width * image.height
+        if max(decoded, _JPEG_BYTES * width * height) > _most_bytes():
+            raise ValueError(f"{width} x {height} pixels, too many for the memory")
 
     def _pixels(self, image: Image.Image, traits: Traits) -> tuple[np.ndarray, bool]:
         transparent = False
         if image.mode.startswith("I;16"):
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        elif image.has_transparency_data:
+            image = _upper_eight(image, traits.depth)
+        if image.has_transparency_data:
             image = image.convert("RGBA")
             transparent = image.getchannel("A").getextrema()[0] < 255
             if transparent:
@@ -133,9 +155,12 @@ class Decoder:
         channels = self.channels or (1 if traits.grey else 3)
         image = image.convert("L" if channels == 1 else "RGB")
         if self.size is not None and image.size != self.size[::-1]:
-            # Cropped first: resizing a box reads pixels beyond its edge.
-            image = image.crop(_centre(image.size, *self.size))
-            image = image.resize(self.size[::-1], Image.Resampling.BILINEAR)
+            # Cropped first: resizing a box reads pixels beyond its edge. Not by `crop`,
+            # which minds Pillow's limit.
+            left, top, right, bottom = _centre(image.size, *self.size)
+            middle = Image.new(image.mode, (right - left, bottom - top))
+            middle.paste(image, (-left, -top))
+            image = middle.resize(self.size[::-1], Image.Resampling.BILINEAR)
         pixels = np.asarray(image)
         return pixels.reshape(*pixels.shape[:2], channels), transparent
 
@@ -154,10 +179,36 @@ def colour(argument: str, value: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def _open(file: IO[bytes]) -> ImageFile:
+    """Opens an image of one of our formats.
+
+    `Image.open` has a limit on pixels besides, low for a phone's photograph, that can
+    only be lifted for the whole process.
+    """
+    start = file.read(16)
+    file.seek(0)
+    for reader, accepts in _READERS:
+        if accepts is not None and accepts(start) is True:
+            return reader(file, "")
+    raise ValueError("not an image")
+
+
+@functools.cache
+def _most_bytes() -> int:
+    return memory.available() // 2
+
+
+def _upper_eight(image: Image.Image, depth: int) -> Image.Image:
+    """Returns an image of more bits as one of 8, transparent where it is."""
+    deep = np.asarray(image)
+    upper = Image.fromarray((deep >> (depth - 8)).astype(np.uint8))
+    hidden = image.info.get("transparency")
+    if hidden is not None:
+        upper.putalpha(Image.fromarray((deep != hidden).astype(np.uint8) * 255))
+    return upper
+
+
 def _reason(error: Exception) -> str:
-    # Pillow's own text is the address of an object in memory.
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
     return str(error) or type(error).__name__
 
 

@@ -89,31 +89,40 @@ def examined(
             digest.update(text.encode("utf-8", "surrogateescape"))
             digest.update(hashes[index])
     grey = all(one.grey for one in seen)
-    return Examined(
-        whole, kept, grey, digest.hexdigest(), _notes(listing, broken, seen)
-    )
+    return Examined(whole, kept, grey, digest.hexdigest(), _notes(whole, broken, seen))
 
 
-def _notes(listing: Listing, broken: list[str], seen: list[Traits]) -> tuple[str, ...]:
+def _notes(whole: Listing, broken: list[str], seen: list[Traits]) -> tuple[str, ...]:
     notes = []
-    if listing.skipped:
+    if whole.skipped:
         notes.append(
-            f"Passed over {_count(len(listing.skipped), 'file')} with no image: "
-            f"{named(listing.skipped)}."
+            f"Passed over {_count(len(whole.skipped), 'file')} with no image that can "
+            f"be read: {named(whole.skipped)}."
         )
     if broken:
         notes.append(f"Left out {_count(len(broken), 'broken file')}: {named(broken)}.")
+    if whole.labels is not None and whole.split in ("all", "train"):
+        names = whole.class_names or []
+        left = np.bincount(whole.labels, minlength=len(names))
+        empty = [name for name, count in zip(names, left, strict=True) if not count]
+        if empty:
+            classes = "class" if len(empty) == 1 else "classes"
+            notes.append(
+                f"No image is left to train on of the {classes} {named(empty)}."
+            )
     transparent = sum(one.transparent for one in seen)
     if transparent:
         notes.append(
             f"Laid {_count(transparent, 'transparent image')} on the background "
             "(`--background`)."
         )
-    deep = sum(one.deep for one in seen)
-    if deep:
-        notes.append(
-            f"Took the upper 8 of 16 bits a channel in {_count(deep, 'image')}."
-        )
+    for depth in (12, 16):
+        deep = sum(one.depth == depth for one in seen)
+        if deep:
+            notes.append(
+                f"Took the upper 8 of {depth} bits a channel in "
+                f"{_count(deep, 'image')}."
+            )
     return tuple(notes)
 
 

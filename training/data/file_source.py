@@ -41,7 +41,8 @@ class FileSource(IndexedSource):
         name: what the source is called.
 
     Attributes:
-        failure: why a file couldn't be read, or None. `tf.data` hands on a text alone.
+        failure: why the first file that couldn't be read couldn't, or None. `tf.data`
+            hands on a text alone.
     """
 
     def __init__(self, found: Examined, decoder: Decoder, name: str) -> None:
@@ -111,8 +112,11 @@ class FileSource(IndexedSource):
             with open(path, "rb") as file:
                 return self._decoder.decode(file.read())[0]
         except (OSError, BrokenImageError) as error:
-            self.failure = broken_files([f"{path} ({error})"])
-            raise self.failure from error
+            failure = broken_files([f"{path} ({error})"])
+            # An earlier one stays: its traceback may hold the last iterator, which,
+            # let go of here, would wait for this thread for ever.
+            self.failure = self.failure or failure
+            raise failure from error
 
 
 class _Reads:

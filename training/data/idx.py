@@ -14,7 +14,7 @@ import numpy as np
 from training.data.arrays import to_source
 from training.data.geometry import Geometry
 from training.data.listing import SUFFIXES
-from training.data.sources import DataSource, NoSuchSplitError
+from training.data.sources import MOST_CLASSES, DataSource, NoSuchSplitError
 
 # The third byte of a file.
 _DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -79,6 +79,11 @@ def load_idx(folder: Path, split: str | None, geometry: Geometry) -> DataSource:
             f"{len(images)} images. Received: {labels_path} of shape {labels.shape} "
             f"and type {labels.dtype.name}"
         )
+    if labels is not None and not 0 <= labels.min() <= labels.max() < MOST_CLASSES:
+        raise ValueError(
+            f"An IDX file of labels must have labels from 0 to {MOST_CLASSES - 1:,}. "
+            f"Received: {labels_path} with {labels.min()} to {labels.max()}"
+        )
     names = _FASHION_MNIST if folder.name == "fashion-mnist" else None
     return to_source(images, labels, names, str(path), split, geometry)
 
@@ -137,7 +142,21 @@ def read_idx(path: Path) -> np.ndarray:
 
 def _find(folder: Path, prefix: str, kind: str) -> Path | None:
     for path in sorted(folder.glob(f"{prefix}-{kind}*")):
-        # A folder's own pictures may be called so.
-        if path.is_file() and not path.name.lower().endswith(SUFFIXES):
-            return path
+        # A folder's own pictures, or an archive of them, may be called so.
+        name = path.name.lower()
+        if path.is_file() and not name.endswith(SUFFIXES):
+            if "ubyte" in name or _begins_as_idx(path):
+                return path
     return None
+
+
+def _begins_as_idx(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"\x1f\x8b":
+        try:
+            with gzip.open(path) as unpacked:
+                start = unpacked.read(4)
+        except (OSError, EOFError, zlib.error):
+            return False
+    return start[:2] == b"\0\0" and len(start) == 4 and start[2] in _DTYPES

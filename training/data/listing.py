@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -117,9 +119,7 @@ def find_images(root: Path, split: str | None, held_out: float = 0.0) -> Listing
         trained = _with_classes(train, *_files(train), "train", None).class_names
     folder = folders[wanted]
     found = _with_classes(folder, *_files(folder), wanted, trained)
-    with os.scandir(root) as entries:
-        beside = sorted(str(root / one.name) for one in entries if one.is_file())
-    return dataclasses.replace(found, skipped=[*found.skipped, *beside])
+    return dataclasses.replace(found, skipped=[*found.skipped, *_beside(root, folder)])
 
 
 def named(names: Sequence[str]) -> str:
@@ -132,10 +132,7 @@ def named(names: Sequence[str]) -> str:
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """Returns the folders of a folder's splits, {} if its sub-folders are none."""
-    with os.scandir(root) as entries:
-        folders = sorted(
-            one.name for one in entries if one.is_dir() and not one.name.startswith(".")
-        )
+    folders = [one.name for one, kind in _entries(root) if kind == "folder"]
     splits: dict[str, Path] = {}
     for name in folders:
         split = _SPLITS.get(name.lower())
@@ -162,6 +159,37 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return splits
 
 
+def _beside(root: Path, split: Path) -> list[str]:
+    """Returns the paths of what lies beside the folders of splits; no image may."""
+    found = _entries(root)
+    image = next((one.name for one, kind in found if kind == "image"), None)
+    if image is not None:
+        raise ValueError(
+            "A folder must have its images either in splits or beside each other. "
+            f"Received: {root} with {image} beside the folder {split.name}"
+        )
+    return [one.path for one, kind in found if kind == "other"]
+
+
+def _entries(folder: str | Path) -> list[tuple[os.DirEntry[str], str]]:
+    """Returns what lies in a folder: "folder", "image" or "other" each."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: (composed(entry.name), entry.name))
+    return [(entry, _kind(entry)) for entry in entries]
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        mode = entry.stat().st_mode
+    except OSError:  # a link to nowhere, or to itself
+        return "other"
+    if entry.name.startswith("."):
+        return "other"
+    if stat.S_ISREG(mode) and entry.name.lower().endswith(SUFFIXES):
+        return "image"
+    return "folder" if stat.S_ISDIR(mode) else "other"
+
+
 def _files(root: Path) -> tuple[list[str], list[int], list[str]]:
     """Returns the names of images, their sizes, and the names of all other files."""
     names: list[str] = []
@@ -169,29 +197,22 @@ def _files(root: Path) -> tuple[list[str], list[int], list[str]]:
     skipped: list[str] = []
 
     def walk(folder: str, prefix: str, parents: tuple[tuple[int, int], ...]) -> None:
-        with os.scandir(folder) as found:
-            entries = sorted(
-                found, key=lambda entry: (composed(entry.name), entry.name)
-            )
-        for entry in entries:
+        found = os.stat(folder)
+        here = (found.st_dev, found.st_ino)
+        if here in parents:  # a link to a folder that it lies in
+            skipped.append(prefix[:-1])
+            return
+        for entry, kind in _entries(folder):
             name = prefix + entry.name
-            if entry.name.startswith("."):
-                skipped.append(name)
-            elif entry.is_dir():
-                stat = entry.stat()
-                here = (stat.st_dev, stat.st_ino)
-                if here in parents:  # a link to a folder that it lies in
-                    skipped.append(name)
-                else:
-                    walk(entry.path, name + "/", (*parents, here))
-            elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
+            if kind == "folder":
+                walk(entry.path, name + "/", (*parents, here))
+            elif kind == "image":
                 names.append(name)
                 sizes.append(entry.stat().st_size)
             else:
                 skipped.append(name)
 
-    stat = os.stat(root)
-    walk(os.fspath(root), "", ((stat.st_dev, stat.st_ino),))
+    walk(os.fspath(root), "", ())
     return names, sizes, skipped
 
 
@@ -208,7 +229,7 @@ def _with_classes(
             f"A folder of images must have files that end in {', '.join(SUFFIXES)}. "
             f"Received: {root} without any"
         )
-    firsts = [name.partition("/") for name in names]
+    firsts = [composed(name).partition("/") for name in names]
     beside = next((first for first, inside, _ in firsts if not inside), None)
     folder = next((first for first, inside, _ in firsts if inside), None)
     if beside is not None and folder is not None:
@@ -219,7 +240,13 @@ def _with_classes(
         )
     labels = classes = None
     if folder is not None:
-        found = sorted({first for first, _, _ in firsts}, key=composed)
+        folders = Counter(map(composed, {name.partition("/")[0] for name in names}))
+        found = sorted(folders)
+        if twins := [name for name in found if folders[name] > 1]:
+            raise ValueError(
+                "Classes must differ by more than how accents are stored. "
+                f"Received: {root} with two folders {named(twins)}"
+            )
         unknown = sorted(set(found) - set(trained or found))
         if unknown:
             raise ValueError(

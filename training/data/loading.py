@@ -11,7 +11,7 @@ from training.data.geometry import Geometry
 from training.data.idx import debian_fashion_mnist, has_idx, load_idx
 from training.data.image_folder import load_folder
 from training.data.mnist5k import load_mnist5k
-from training.data.names import SHORT_NAMES, known_names, without_split
+from training.data.names import SHORT_NAMES, is_tfds, known_names, without_split
 from training.data.sources import DataSource, NoSuchDataError
 from training.data.tfds import load_tfds
 
@@ -101,7 +101,7 @@ def load(
                 "dataset-fashion-mnist (apt-get install dataset-fashion-mnist), or "
                 "the same files in a folder, by idx:FOLDER."
             )
-    if text in SHORT_NAMES or text.startswith("tfds:"):
+    if text in SHORT_NAMES or is_tfds(text):
         return load_tfds(text, split, geometry, data_dir, streaming)
     return load_idx(_existing(text.removeprefix("idx:")), split, geometry)
 
@@ -135,7 +135,7 @@ def _image_folder(text: str) -> Path | None:
 
 def _known(text: str) -> bool:
     names = ("mnist5k", "fashion-mnist-debian", *SHORT_NAMES)
-    return text in names or text.startswith("tfds:")
+    return text in names or is_tfds(text)
 
 
 def load_configured(

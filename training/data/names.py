@@ -81,6 +81,11 @@ def without_split(name: str) -> str:
     return f"tfds:{rest.partition(':')[0]}" if kind == "tfds" else name
 
 
+def is_tfds(name: str) -> bool:
+    """Returns whether a name is `tfds:NAME`, perhaps with a split."""
+    return name.startswith("tfds:") and name[5:6] not in ("", ":")
+
+
 def parse_name(name: str, split: str | None) -> tuple[ShortName, str]:
     """Returns the TensorFlow Datasets set and the split that a name stands for."""
     if name in SHORT_NAMES:
@@ -88,11 +93,6 @@ def parse_name(name: str, split: str | None) -> tuple[ShortName, str]:
     _, _, rest = name.partition(":")
     # A set's own splits may have a colon, `train[:100]`, its name has none.
     dataset, _, named_split = rest.partition(":")
-    if not dataset:
-        raise ValueError(
-            "`name` must be tfds:NAME or tfds:NAME:SPLIT, such as tfds:cifar10:test. "
-            f"Received: name={name!r}"
-        )
     if split and named_split and split != named_split:
         raise ValueError(
             "`split` must not differ from the split in `name`. "

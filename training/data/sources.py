@@ -12,6 +12,9 @@ import tensorflow as tf
 
 from training.data.shuffling import epoch_indices
 
+# More are a damaged file, or numbers that are no classes.
+MOST_CLASSES = 100_000
+
 
 class NoSuchSplitError(ValueError):
     """A data set has no split of the asked-for name."""
@@ -220,6 +223,11 @@ class ArraySource(IndexedSource):
                 f"image. Received: labels of shape {labels.shape}"
             )
         if names is None:
+            if labels.max() >= MOST_CLASSES:
+                raise ValueError(
+                    f"`labels` without `class_names` must be below {MOST_CLASSES:,}. "
+                    f"Received: labels up to {labels.max()}"
+                )
             names = [str(number) for number in range(int(labels.max()) + 1)]
         if labels.min() < 0 or labels.max() >= len(names):
             raise ValueError(

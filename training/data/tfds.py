@@ -257,7 +257,8 @@ def _streaming(
 
     if builder.info.file_format.value != "tfrecord":
         raise ValueError(
-            f"`streaming` needs records of the format tfrecord. Received: "
+            "Images that are read as training goes on (large data, or "
+            "`streaming=True`) must lie in records of the format tfrecord. Received: "
             f"{builder.name!r} in {builder.info.file_format.value}"
         )
     features = builder.info.features

@@ -12,6 +12,7 @@ from typing import Any
 
 from training import memory, networks, normalizers, values
 from training.data import known_names
+from training.data.names import is_tfds
 from training.devices import STRATEGIES
 from training.gan.losses import LOSSES
 from training.gan.policies import names_of
@@ -178,7 +179,7 @@ def data(name: str) -> None:
     """Raises a ValueError if `name` is neither known nor a folder that is there."""
     kind, _, rest = name.partition(":")
     marked = kind in ("idx", "folder") and rest
-    if kind == "tfds" or (name in known_names() and not marked):
+    if is_tfds(name) or (name in known_names() and not marked):
         return
     folder = rest if marked else name
     if folder and "\0" not in folder and Path(folder).expanduser().is_dir():

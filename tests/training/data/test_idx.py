@@ -3,6 +3,7 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from training.data import load
 from training.data.idx import read_idx
@@ -130,6 +131,36 @@ def test_labels_that_are_no_integers(folder, labels):
     (folder / "train-labels-idx1-ubyte").write_bytes(content)
     with pytest.raises(ValueError, match="must have an integer for each"):
         load(f"idx:{folder}")
+
+
+def test_a_damaged_label_makes_no_classes(folder, labels):
+    for label in (2 * 10**9, -1):
+        damaged = np.array([*labels[1:], label], np.int32)
+        (folder / "train-labels-idx1-ubyte").write_bytes(idx(damaged))
+        with pytest.raises(ValueError, match=f"0 to 99,999.*train-labels.*{label}"):
+            load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train-images.zip", b"PK\3\4abc"),
+        ("train-images.txt", b"cats/0.png\n"),
+        ("t10k-images.tar.gz", gzip.compress(b"cats/0.png", mtime=0)),
+        ("t10k-images.gz", b"\x1f\x8b"),
+    ],
+)
+def test_other_files_may_be_called_so(tmp_path, images, name, content):
+    Image.fromarray(images[0]).save(tmp_path / "0.png")
+    (tmp_path / name).write_bytes(content)
+    assert len(load(tmp_path)) == 1
+
+
+def test_names_may_be_shorter(folder, images):
+    for path in [*folder.iterdir()]:
+        path.rename(folder / path.name.replace("-ubyte", "").replace("-idx", "."))
+    np.testing.assert_array_equal(load(folder).images, images[..., None])
+    assert len(load(folder, split="test")) == 3
 
 
 def test_labels_of_other_images(folder, labels):

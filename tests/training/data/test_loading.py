@@ -33,7 +33,9 @@ def test_digits_are_padded():
     assert labels.shape == (64,)
 
 
-@pytest.mark.parametrize("name", ["mnist6k", "no/such/folder", "", "ftp:somewhere"])
+@pytest.mark.parametrize(
+    "name", ["mnist6k", "no/such/folder", "", "ftp:somewhere", "tfds:"]
+)
 def test_an_unknown_name_lists_the_known(name):
     with pytest.raises(ValueError, match="mnist5k.*cifar10.*tfds:NAME.*idx:FOLDER"):
         load(name)

@@ -211,6 +211,11 @@ def test_bad_arguments_are_named(arguments, error, message):
         ([np.zeros((2, 4, 4, 1), np.uint8), [0.0, 1]], TypeError, "`labels`.*float"),
         ([np.zeros((2, 4, 4, 1), np.uint8), [0, -1]], ValueError, "`labels`.*-1 to 0"),
         (
+            [np.zeros((2, 4, 4, 1), np.uint8), [0, 2 * 10**9]],
+            ValueError,
+            "`labels`.*below 100,000.*up to 2000000000",
+        ),
+        (
             [np.zeros((2, 4, 4, 1), np.uint8), [0, 2], ["a", "b"]],
             ValueError,
             r"`labels`.*\[0, 2\).*0 to 2",

@@ -1,12 +1,14 @@
 """The TFDS route on records that TFDS itself writes, with the real sets' features."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from training.data import load, make_dataset
+from training.data.tfds import _streaming
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -279,6 +281,14 @@ def test_imagenet_without_its_archives_says_so(tmp_path):
 def test_bad_names_and_splits(root, cifar10, imagenet, arguments, message):
     with pytest.raises(ValueError, match=message):
         load(**arguments, data_dir=root)
+
+
+def test_records_of_another_format_cannot_be_streamed():
+    info = SimpleNamespace(file_format=SimpleNamespace(value="parquet"))
+    builder = SimpleNamespace(name="words", info=info)
+    expected = "read as training goes on .*`streaming=True`.*'words' in parquet"
+    with pytest.raises(ValueError, match=expected):
+        _streaming(builder, "train", None, (4, 4, 1), None, "tfds:words", "")
 
 
 def test_a_set_without_images(root):

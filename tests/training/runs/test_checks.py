@@ -116,6 +116,7 @@ def test_a_penalty_or_another_normalizer_bounds_it():
         ("./photos", "must be a folder that exists. Received: data='./photos'"),
         ("folder:photos", "must be a folder that exists"),
         ("cifra10", r"Did you mean 'cifar10'\? There is no folder"),
+        ("tfds:", r"`data` must be one of .*tfds:NAME.*'tfds:'"),
         ("nope", r"'nope'\. There is no folder"),
         ("", "no folder of that name"),
         ("a\0b", "no folder of that name"),
