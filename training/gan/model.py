@@ -156,8 +156,7 @@ class GAN(hooks.KerasModel):
             run_eagerly: as in `keras.Model.compile`.
             steps_per_execution: as in `keras.Model.compile`.
             jit_compile: whether to compile the step by XLA. Defaults to `"auto"`:
-                with one GPU or TPU, but not on the CPU, where it is slower, nor by
-                several replicas, where Keras would compile around the strategy.
+                on one GPU or TPU alone: it is slower on the CPU.
 
         Raises:
             TypeError: if an argument is of another kind.
