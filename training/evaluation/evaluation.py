@@ -117,7 +117,8 @@ class Evaluation:
             count,
             self._progress("generated images"),
         )
-        scores = score(real, fake, self.protocol, self.extractor.scores)
+        names = self.extractor.scores_of(config["generator"].get("class_names"))
+        scores = score(real, fake, self.protocol, names)
         if scales_of(shape):
             few, few_labels = np.concatenate(kept)[:SIMILARITY_IMAGES], None
             if kept_labels:
@@ -145,7 +146,7 @@ class Evaluation:
             step=step,
             weights=weights,
             scores=scores,
-            conditions=self._conditions(len(real)),
+            conditions=self.conditions(),
             seed=self.seed,
             versions=versions(),
             protocol=self.protocol.name,
@@ -183,7 +184,9 @@ class Evaluation:
             self._progress(f"real images ({source.split})"),
         )
 
-    def _conditions(self, n_real: int) -> dict[str, Any]:
+    def conditions(self) -> dict[str, Any]:
+        """Returns what must be equal for two scores to compare, see `Report`."""
+        n_real = min(self.protocol.n_real, len(self.real))
         return {
             "extractor": self.extractor.name,
             "graph": self.extractor.identity,

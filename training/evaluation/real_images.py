@@ -177,7 +177,7 @@ def labelled(source: DataSource) -> LabelledImages:
     """
     check_labelled(source)
     images, labels = source.sample(len(source))
-    return LabelledImages(images, np.asarray(labels, np.int32))
+    return LabelledImages(images, np.asarray(labels, np.int32), source.class_names)
 
 
 def train_and_test(folder: RunFolder) -> tuple[LabelledImages, LabelledImages | None]:

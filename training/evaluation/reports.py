@@ -92,7 +92,8 @@ class Report:
 def save_report(folder: RunFolder, report: Report) -> Path:
     """Writes a report to the run's folder, and its series' curve for TensorBoard.
 
-    A report of the same step and series is replaced, and the curve is written anew from
+    A report of the same step and series is replaced, but for scores that it has and the
+    new one wasn't asked for, such as intra-class ones. The curve is written anew from
     all the series' reports, so no point comes twice.
 
     Returns:
@@ -100,6 +101,12 @@ def save_report(folder: RunFolder, report: Report) -> Path:
     """
     path = folder.path / FOLDER / report.file_name
     path.parent.mkdir(exist_ok=True)
+    for old in load_reports(folder):
+        same = old.file_name == report.file_name and old.versions == report.versions
+        if same and old.conditions == report.conditions:
+            real = {**old.real_against_real, **report.real_against_real}
+            scores = {**old.scores, **report.scores}
+            report = dataclasses.replace(report, scores=scores, real_against_real=real)
     write_json(path, dataclasses.asdict(report))
     curve = [r for r in load_reports(folder) if r.series == report.series]
     events = folder.logs / f"scores-{report.series}"

@@ -5,13 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from training.experiments import judges
 from training.tables import markdown
 
 # What asks for no ranks of seeds: times, and collapses.
 _ONE_SEED = ("f", "i")
+# What a claim is about, and its experiment's rows must have.
+_WGAN_GP = "cnn-wgan-gp"
+_METHODS: dict[str, tuple[str, ...]] = {
+    "a": ("spectral", "weight-norm", "weight-clipping", "wgan-gp"),
+    "b": (
+        "spectral",
+        "spectral-hinge",
+        "orthonormal",
+        "weight-norm",
+        "weight-clipping",
+    ),
+    "c": ("spectral", "weight-norm", "weight-clipping"),
+    "d": ("spectral", "orthonormal"),
+    "e": ("spectral",),
+    "f": ("vanilla", "weight-norm", "spectral", "wgan-gp"),
+    "g": ("spectral", "weight-norm"),
+    "h": (
+        _WGAN_GP,
+        *(f"{_WGAN_GP}-{k}-gamma" for k in ("spectral", "weight-norm", "frobenius")),
+    ),
+    "i": ("concat-spectral", "concat-layer-norm", "concat-none"),
+}
+# What files of one claim may differ in: it isn't what they are of.
+_OWN = ("name", "description", "seed")
 
 
 class Verdict(NamedTuple):
@@ -32,7 +56,10 @@ def verdicts(folder: Path) -> dict[str, Verdict]:
     """Returns a verdict for each claim that a folder has results of.
 
     Args:
-        folder: has `LETTER.json`, or `LETTER-seedN.json` a seed.
+        folder: has `LETTER.json`, `LETTER-seedN.json` a seed, or other parts.
+
+    Raises:
+        ValueError: if files of one claim are of runs that don't compare.
     """
     found = {}
     for letter, (claim, judge) in _CLAIMS.items():
@@ -41,6 +68,18 @@ def verdicts(folder: Path) -> dict[str, Verdict]:
         )
         if paths:
             read = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+            if any(_about(one, letter) != _about(read[0], letter) for one in read):
+                names = ", ".join(path.name for path in paths)
+                raise ValueError(
+                    "Results of a claim must be of one size, data and network to score "
+                    f"by. Received: {names}"
+                )
+            rows = [row for result in read for row in result["rows"]]
+            missing = set(_METHODS[letter]) - {row["method"] for row in rows}
+            if missing:
+                measured = f"{', '.join(sorted(missing))} not run"
+                found[letter] = Verdict(claim, measured, judges.OPEN)
+                continue
             verdict = Verdict(claim, *judge(read))
             if letter not in _ONE_SEED and _seeds(read) < 2:
                 verdict = verdict._replace(answer=judges.OPEN)
@@ -55,6 +94,16 @@ def table(found: Mapping[str, Verdict]) -> str:
         one = found.get(letter, Verdict(claim, "", "open: not run"))
         cells.append([letter, *one])
     return markdown(cells)
+
+
+def _about(result: judges.Result, letter: str) -> tuple[Any, ...]:
+    """Returns what must be equal for results to be judged together."""
+    base = {k: v for k, v in result["base"].items() if k not in _OWN}
+    conditions = dict(result.get("conditions", {}))
+    if letter == "a":
+        # Methods are compared within a setting: each may have its own classifier.
+        conditions.pop("graph", None)
+    return base, conditions
 
 
 def _seeds(read: Sequence[judges.Result]) -> int:

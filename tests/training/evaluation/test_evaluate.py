@@ -1,5 +1,6 @@
 """A run's evaluation from its folder to JSON, TensorBoard, tables and the plot."""
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -338,6 +339,22 @@ def test_saved_reports_make_a_curve_without_doubles(make_run):
     assert found[last, "scores/IS_deviation", 700] == pytest.approx(0.1)
     reports = load_reports(folder)
     assert [report.step for report in reports] == [300, 700, 700, 700, 700]
+
+
+def test_a_report_keeps_scores_that_the_new_one_was_not_asked_for(make_run):
+    folder = make_run()
+    dear = make_report(300, 50.0)
+    dear.scores["intra FID (5000)"] = 80.0
+    save_report(folder, dear)
+    plain = dataclasses.replace(make_report(300, 49.0), real_against_real={})
+    save_report(folder, plain)
+    (found,) = load_reports(folder)
+    assert (found.scores["FID"], found.scores["intra FID (5000)"]) == (49.0, 80.0)
+    assert found.real_against_real == {"FID": 7.8}
+    # Of other images it would say something else.
+    save_report(folder, make_report(300, 48.0, images="others"))
+    (found,) = load_reports(folder)
+    assert "intra FID (5000)" not in found.scores
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Figure 1, and what every grid of runs has to do: carry on, and score once."""
 
+import dataclasses
 import json
 import os
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from training.runs.callbacks.finiteness import NonFiniteError
 from training.runs.preset import Preset
 from training.storage.folder import RunFolder
 
+IMAGES = SimpleNamespace(digest="a")
 FEW = "--methods spectral gan-gp --settings C --steps 3".split()
 
 
@@ -216,7 +219,7 @@ def test_a_finished_folder_is_not_taken_for_what_it_is_not(
 def test_a_damaged_note_of_a_divergence_is_none(text, tmp_path):
     (tmp_path / grid._DIVERGED).write_bytes(text.encode("latin-1"))
     preset = Preset("a", "b", "mnist5k")
-    assert grid._known_to_diverge(RunFolder(tmp_path), preset) is None
+    assert grid._known_to_diverge(RunFolder(tmp_path), preset, IMAGES) is None
 
 
 def test_a_divergence_of_a_version_with_fewer_fields_is_known(tmp_path):
@@ -224,7 +227,57 @@ def test_a_divergence_of_a_version_with_fewer_fields_is_known(tmp_path):
     fields = {k: v for k, v in preset.as_dict().items() if k != "flips"}
     note = {"message": "at step 2", "preset": fields}
     (tmp_path / grid._DIVERGED).write_text(json.dumps(note))
-    assert grid._known_to_diverge(RunFolder(tmp_path), preset) == "at step 2"
+    assert grid._known_to_diverge(RunFolder(tmp_path), preset, IMAGES) == "at step 2"
+
+
+@pytest.mark.parametrize(
+    ("changed", "digest", "known"),
+    [
+        ({}, "a", True),
+        ({"steps": 600}, "a", True),
+        ({"steps": 100}, "a", False),
+        ({}, "b", False),
+        ({"decay_steps": 100}, "a", False),
+    ],
+)
+def test_a_divergence_of_other_images_or_another_schedule_is_none(
+    changed, digest, known, tmp_path
+):
+    preset = Preset("a", "b", "mnist5k", steps=300, decay_steps=0)
+    note = {"message": "at step 2", "preset": preset.as_dict(), "data": "a"}
+    (tmp_path / grid._DIVERGED).write_text(json.dumps(note))
+    preset = dataclasses.replace(preset, **changed)
+    images = SimpleNamespace(digest=digest)
+    found = grid._known_to_diverge(RunFolder(tmp_path), preset, images)
+    assert (found is not None) == known
+
+
+def test_where_the_rate_falls_the_end_decides_each_step(tmp_path):
+    preset = Preset("a", "b", "mnist5k", steps=300, decay_steps=100)
+    note = {"message": "at step 2", "preset": preset.as_dict(), "data": "a"}
+    (tmp_path / grid._DIVERGED).write_text(json.dumps(note))
+    for steps, known in ((300, True), (3000, False)):
+        longer = dataclasses.replace(preset, steps=steps)
+        found = grid._known_to_diverge(RunFolder(tmp_path), longer, IMAGES)
+        assert (found is not None) == known
+
+
+def test_scores_by_inception_need_no_other_option(experiment, tmp_path, capsys):
+    """`n_fake` is there if it was typed; an experiment has scores without it too."""
+    file = str(tmp_path / "nowhere.npz")
+    options = ["--inception", file, "--small", "--methods", "spectral"]
+    experiment("robustness", *options, scored=False, code=1)
+    assert "`--inception` must be a file that exists" in capsys.readouterr().err
+
+
+def test_labels_are_asked_for_before_the_first_run(experiment, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    for i in range(8):
+        Image.new("L", (12, 12), 30 * i).save(tmp_path / "photos" / f"{i}.png")
+    options = ["--methods", "cnn-wgan-gp", "resnet-ac-wgan-gp", "--steps", "1"]
+    experiment("reparametrization", *options, "--data", tmp_path / "photos", code=1)
+    assert "`conditioning` 'auxiliary' needs labels" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("config.json"))
 
 
 @pytest.mark.slow

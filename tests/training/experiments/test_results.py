@@ -192,3 +192,27 @@ def test_one_seed_decides_nothing_and_all_files_count(tmp_path):
 
 def test_what_was_not_run_is_open():
     assert claims.table({}).count("open: not run") == 9
+
+
+@pytest.mark.parametrize("letter", sorted(set(claims._CLAIMS) - {"e", "h"}))
+def test_a_method_that_was_not_run_leaves_a_claim_open(letter, tmp_path):
+    for path in (DOCS / "results").glob(f"{letter}[.-]*json"):
+        result = json.loads(path.read_text("utf-8"))
+        lost = result["rows"][-1]["method"]
+        result["rows"] = [row for row in result["rows"] if row["method"] != lost]
+        (tmp_path / path.name).write_text(json.dumps(result), "utf-8")
+    verdict = claims.verdicts(tmp_path)[letter]
+    assert verdict[1:] == (f"{lost} not run", "can't tell")
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [("base", "steps", 5), ("conditions", "n_fake", 100), ("conditions", "graph", "")],
+)
+def test_results_that_do_not_compare_are_not_joined(part, field, value, tmp_path):
+    result = json.loads((DOCS / "results" / "d.json").read_text("utf-8"))
+    (tmp_path / "d-seed0.json").write_text(json.dumps(result), "utf-8")
+    result[part][field] = value
+    (tmp_path / "d-seed1.json").write_text(json.dumps(result), "utf-8")
+    with pytest.raises(ValueError, match="Received: d-seed0.json, d-seed1.json"):
+        claims.verdicts(tmp_path)

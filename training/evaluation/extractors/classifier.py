@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from training.evaluation.extractors.cache import prepare_cache
 from training.evaluation.extractors.classifier_training import (
     LabelledImages,
     accuracy,
+    faster_policy,
     train_classifier,
 )
 from training.evaluation.extractors.feature_extractor import (
@@ -40,6 +42,7 @@ class ClassifierExtractor(FeatureExtractor):
         model: a model of `build_classifier`, trained.
         identity: tells it from others; stored with the scores.
         test_accuracy: its share of right answers on held-out images.
+        class_names: of the classes that it tells apart, where they are known.
     """
 
     name = "classifier"
@@ -48,10 +51,24 @@ class ClassifierExtractor(FeatureExtractor):
     )
     preprocessing = "none (values from 0 to 255 at the images' own size)"
 
-    def __init__(self, model: keras.Model, identity: str, test_accuracy: float) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        identity: str,
+        test_accuracy: float,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
         self.identity = identity
         self.test_accuracy = test_accuracy
+        self.class_names = class_names
         self._model = model
+
+    def scores_of(self, class_names: Sequence[str] | None) -> ScoreNames:
+        """Returns the scores' names; of other classes than its own no GAN-test."""
+        known = self.class_names
+        if known and class_names and list(known) != list(class_names):
+            return dataclasses.replace(self.scores, accuracy=None)
+        return self.scores
 
     def compute(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns the pooled features and the logits."""
@@ -78,6 +95,8 @@ class ClassifierCard:
         test_accuracy: share of test images whose class it names.
         sha256: of the model's file.
         recipe: version of network and training.
+        policy: dtype policy that it was trained by; None: not known.
+        class_names: of all classes; None: not known.
     """
 
     data: str
@@ -88,6 +107,8 @@ class ClassifierCard:
     test_accuracy: float
     sha256: str
     recipe: int = RECIPE
+    policy: str | None = None
+    class_names: Sequence[str] | None = None
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""
@@ -122,7 +143,7 @@ def cached_classifier(
     Warns:
         UserWarning: if the cached file is damaged: it is made again.
     """
-    fingerprint = train.fingerprint()
+    fingerprint, class_names = train.fingerprint(), train.class_names
     if test is None:
         train, test = train.split(seed)
     else:
@@ -146,7 +167,10 @@ def cached_classifier(
             f"Training a classifier on {len(train.images)} images of {data}, "
             f"{train.classes} classes"
         )
-        model = train_classifier(train, seed, progress=progress, **options)
+        policy = options.pop("policy", None) or faster_policy()
+        model = train_classifier(
+            train, seed, policy=policy, progress=progress, **options
+        )
         with replacing(path) as temporary:
             model.save(temporary)
         ClassifierCard(
@@ -157,6 +181,8 @@ def cached_classifier(
             n_test=len(test.images),
             test_accuracy=accuracy(model, test),
             sha256=sha256_of_file(path),
+            policy=policy,
+            class_names=None if class_names is None else list(class_names),
         ).save(card_path)
         return load_from_cache(path, card_path)
 
@@ -207,9 +233,12 @@ def load_from_cache(
         raise ValueError(f"{card_path} doesn't tell of a classifier") from error
     if sha256_of_file(path) != card.sha256:
         raise ValueError("its checksum is wrong")
+    model = keras.saving.load_model(path, compile=False)
+    # Of the weights: the file holds the time at which it was written, too.
+    digest = hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights()))
     identity = (
         f"classifier of {card.data}, seed {card.seed}, test accuracy "
-        f"{card.test_accuracy:.4f}, sha256:{card.sha256}"
+        f"{card.test_accuracy:.4f}, weights sha256:{digest.hexdigest()}"
     )
-    model = keras.saving.load_model(path, compile=False)
-    return ClassifierExtractor(model, identity, card.test_accuracy), card
+    about = (identity, card.test_accuracy, card.class_names)
+    return ClassifierExtractor(model, *about), card

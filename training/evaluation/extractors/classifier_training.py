@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -45,10 +45,12 @@ class LabelledImages:
     Attributes:
         images: uint8, shape (n, height, width, 1 or 3).
         labels: integers from 0 to classes − 1, shape (n,).
+        class_names: of all classes, where they are known.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
+    class_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         check_images("images", self.images)
@@ -118,8 +120,7 @@ def train_classifier(
     batch_size = values.integer("batch_size", batch_size)
     channels = train.images.shape[-1]
     epochs = EPOCHS[channels] if epochs is None else values.integer("epochs", epochs)
-    if policy is None:
-        policy = "mixed_bfloat16" if bfloat16_is_faster() else "float32"
+    policy = policy or faster_policy()
     shape, classes = train.images.shape[1:], train.classes
     with precision.policy(policy):
         model = build_classifier(shape, classes, seed)
@@ -173,6 +174,11 @@ def train_classifier(
     logits.set_weights([SHARPENING * weights for weights in logits.get_weights()])
     # Mirrored digits and letters are other signs, or none.
     return with_mirror_image(trained) if channels == 3 else trained
+
+
+def faster_policy() -> str:
+    """Returns the dtype policy whose matrix products are faster here."""
+    return "mixed_bfloat16" if bfloat16_is_faster() else "float32"
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

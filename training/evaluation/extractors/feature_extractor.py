@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,14 @@ class FeatureExtractor(abc.ABC):
         Args:
             images: a uint8 tensor (n, height, width, 1 or 3).
         """
+
+    def scores_of(self, class_names: Sequence[str] | None) -> ScoreNames:
+        """Returns the names of the scores of a generator of these classes.
+
+        Args:
+            class_names: of all of G's classes; None: not known, or there are none.
+        """
+        return self.scores
 
     def __call__(
         self, images: ArrayLike

@@ -188,7 +188,7 @@ def run_options(
     if given.get("inception") is not None:
         given["inception"] = str(given["inception"])
     found = dataclasses.replace(defaults or RunOptions(), **given)
-    if "n_fake" in arguments:
+    if "extractor" in arguments:
         given.pop("inception", None)  # the finished runs are scored by it
     checks.idle(given, found)
     # Whether an execution's steps divide a run's is asked when its preset is known.

@@ -137,12 +137,14 @@ def train(
         values.name("only_run", jobs.only, names)
     check_writable(output, "output")
     folders = [RunFolder(output / "runs" / name) for name in names]
-    for folder, preset in zip(folders, presets, strict=True):
+    for folder, preset, source in zip(folders, presets, sources, strict=True):
+        checks.images(preset, options, source)
         _check_done(folder, preset, options, measurements)
     _check_measured(output / _MEASURED, measurements)
     if jobs.count > 1 and jobs.only is None:
-        grid = zip(folders, presets, strict=True)
-        train_side_by_side([f.path.name for f, p in grid if not _ended(f, p)], jobs)
+        grid = zip(folders, presets, sources, strict=True)
+        left = [f.path.name for f, p, s in grid if not _ended(f, p, s)]
+        train_side_by_side(left, jobs)
     told = _once(say)
     for number, (member, folder, preset, source) in enumerate(
         zip(members, folders, presets, sources, strict=True), 1
@@ -151,7 +153,7 @@ def train(
             say(f"[{number}/{len(members)}] {member.name}")
         elif jobs.only != member.name:
             continue
-        message = _known_to_diverge(folder, preset)
+        message = _known_to_diverge(folder, preset, source)
         if message is None:
             try:
                 result = fit.fit(
@@ -160,7 +162,7 @@ def train(
             except NonFiniteError as error:
                 message = str(error)
                 about = {"message": message, "preset": preset.as_dict()}
-                write_json(folder.path / _DIVERGED, about)
+                write_json(folder.path / _DIVERGED, {**about, "data": source.digest})
             else:
                 if not result.finished:
                     raise StoppedError(
@@ -219,7 +221,9 @@ def _check_done(
 
 def _check_measured(file: Path, measurements: Sequence[Measurement]) -> None:
     """Notes the options that runs are measured by; raises if they were others."""
-    by = {name: value for one in measurements for name, value in one.by.items()}
+    by: dict[str, Any] = {}
+    for one in measurements:
+        by |= {"every": one.every, **one.by}
     try:
         before = dict(json.loads(file.read_text(encoding="utf-8")))
     except (FileNotFoundError, TypeError, ValueError):
@@ -232,14 +236,16 @@ def _check_measured(file: Path, measurements: Sequence[Measurement]) -> None:
         write_json(file, by)
 
 
-def _ended(folder: RunFolder, preset: Preset) -> bool:
+def _ended(folder: RunFolder, preset: Preset, source: DataSource) -> bool:
     from training.evaluation.generators import step_of
 
     ended = step_of(folder) >= preset.steps
-    return ended or _known_to_diverge(folder, preset) is not None
+    return ended or _known_to_diverge(folder, preset, source) is not None
 
 
-def _known_to_diverge(folder: RunFolder, preset: Preset) -> str | None:
+def _known_to_diverge(
+    folder: RunFolder, preset: Preset, source: DataSource
+) -> str | None:
     """Returns what happened when this run was trained before, if it diverged."""
     wanted = preset.as_dict()
     try:
@@ -248,9 +254,12 @@ def _known_to_diverge(folder: RunFolder, preset: Preset) -> str | None:
         # Of a version that hadn't yet all the fields.
         before = {**Preset.defaults(), **about["preset"]}
         longer = wanted["steps"] >= before["steps"]
+        # Where the rate falls to the end, the end decides each step.
+        same = not wanted["decay_steps"] or wanted["steps"] == before["steps"]
+        same = same and about.get("data", source.digest) == source.digest
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError):
         return None  # damaged: the run is trained again
-    same = all(before.get(k) == wanted[k] for k in wanted if k not in _IGNORED)
+    same = same and all(before.get(k) == wanted[k] for k in wanted if k not in _IGNORED)
     return message if same and longer else None

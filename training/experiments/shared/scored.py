@@ -164,14 +164,14 @@ def _report(evaluation: Evaluation, folder: RunFolder) -> Report:
     from training.evaluation.generators import step_of
     from training.evaluation.reports import load_reports, save_report
 
-    weights = folder.usual_weights()
+    weights, conditions = folder.usual_weights(), evaluation.conditions()
     for report in load_reports(folder):
         if (
             report.step == step_of(folder, weights)
             and report.weights == weights
             and report.seed == evaluation.seed
             and report.protocol == evaluation.protocol.name
-            and report.conditions["graph"] == evaluation.extractor.identity
+            and report.conditions == conditions
         ):
             return report
     report = evaluation.score_run(folder, weights)

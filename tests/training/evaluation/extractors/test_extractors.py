@@ -1,7 +1,9 @@
 """Keras models and trained classifiers as extractors; caches that check themselves."""
 
+import dataclasses
 import json
 import threading
+import time
 
 import filelock
 import keras
@@ -205,6 +207,26 @@ def test_classifier_is_trained_once_for_data_and_seed(tmp_path, monkeypatch):
     make(labelled(), seed=1)
     make(labelled(seed=1))
     assert len(said) == 4
+
+
+@pytest.mark.slow
+def test_a_classifier_is_known_by_its_weights_and_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "training.evaluation.extractors.classifier_training.MINIMUM_STEPS", 2
+    )
+    named = dataclasses.replace(labelled(), class_names=["bird", "cat", "dog"])
+    found = []
+    for folder in ("a", "b"):
+        if found:
+            time.sleep(2)  # the time stamps in the file are of two seconds
+        one, card = cached_classifier(
+            tmp_path / folder, "toys", named, named, epochs=1, policy="float32"
+        )
+        found.append((one.identity, card.sha256))
+    assert found[0][0] == found[1][0] and found[0][1] != found[1][1]
+    assert card.policy == "float32"
+    assert one.scores_of(["bird", "cat", "dog"]).accuracy == "GAN-test"
+    assert one.scores_of(["cat", "dog"]).accuracy is None
 
 
 def test_split_keeps_the_classes_shares():
