@@ -1,5 +1,6 @@
 """The other experiments: what each varies, and what it measures."""
 
+import argparse
 import json
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from training.__main__ import main
 from training.data import load
 from training.evaluation.extractors import classifier_training
-from training.experiments import EXPERIMENTS
+from training.experiments import EXPERIMENTS, imagenet, robustness
 from training.experiments.imagenet import Similarity
+from training.experiments.shared import common_options as options
 from training.experiments.singular_values import restored
 from training.storage.folder import RunFolder
 
@@ -147,12 +149,7 @@ def test_imagenet_needs_labels_and_pixels(experiment, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_small_is_a_setting_that_options_change(tmp_path):
-    import argparse
-
-    from training.experiments import robustness
-    from training.experiments.shared import common_options as options
-
+def test_small_is_a_setting_that_options_change():
     parser = argparse.ArgumentParser()
     robustness.add_arguments(parser)
     given = parser.parse_args(["--output", "x", "--small", "--steps", "7"])
@@ -164,6 +161,30 @@ def test_small_is_a_setting_that_options_change(tmp_path):
     )
     assert (full.image_size, full.steps, full.width_multiplier) == (48, 100_000, 1.0)
     assert json.dumps(full.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("typed", "size"),
+    [
+        ("", 128),
+        ("--data folder:photos", 128),
+        ("--data idx:digits", 128),
+        ("--data tfds:mine:train", 128),
+        ("--data tfds:imagenet2012:train", 128),
+        ("--data tfds:stl10", 48),
+        ("--data tfds:cifar10:train[:50%]", 32),
+        *((f"--data {name}", 32) for name in ("mnist5k", "cifar100", "fashion_mnist")),
+        ("--small", 32),
+        ("--small --data folder:photos", 32),
+        ("--small --data stl10", 48),
+        ("--data stl10 --image-size 64", 64),
+    ],
+)
+def test_data_of_no_known_size_is_taken_at_the_experiments(typed, size):
+    parser = argparse.ArgumentParser()
+    imagenet.add_arguments(parser)
+    given = parser.parse_args(["--output", "x", *typed.split()])
+    assert options.base_preset(given, imagenet._CONCAT).image_size == size
 
 
 @pytest.mark.slow
