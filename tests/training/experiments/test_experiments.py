@@ -13,6 +13,7 @@ from training.experiments import EXPERIMENTS, imagenet, robustness
 from training.experiments.imagenet import Similarity
 from training.experiments.shared import common_options as options
 from training.experiments.singular_values import restored
+from training.runs.preset import SETTINGS
 from training.storage.folder import RunFolder
 
 
@@ -141,6 +142,15 @@ def test_similarity_is_1_for_a_collapsed_class(data):
     varied = measure(Pretender(lambda label: random.uniform(-1, 1, (12, 12, 1))))
     assert collapsed["intra_ms_ssim"] == pytest.approx(1.0)
     assert varied["intra_ms_ssim"] < 0.2
+
+
+@pytest.mark.parametrize("name", ["singular-values", "spectral-norms"])
+@pytest.mark.parametrize("field", vars(SETTINGS["C"]))
+def test_what_the_figure_calls_setting_c_is_setting_c(name, field, capsys):
+    option = f"--{field.replace('_', '-')}"
+    with pytest.raises(SystemExit):
+        main(["experiment", name, "--output", "x", option, "1"])
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err
 
 
 def test_imagenet_needs_labels_and_pixels(experiment, tmp_path, capsys):
