@@ -94,6 +94,16 @@ class Evaluation:
                 f"`real` must be images of the run's shape {shape}. "
                 f"Received: {tuple(self.real.image_shape)}"
             )
+        of_classes: Extracted | None = None
+        if self.intra and classes:
+            source = self.intra_real or self.real
+            of_classes = self._real_features(source, len(source))
+            found = np.unique(np.asarray(of_classes.labels)).tolist()
+            if found != list(range(classes)):
+                raise ValueError(
+                    f"`intra` needs real images of the run's {classes} classes and of "
+                    f"no others. Received: real images of the classes {found}"
+                )
         real = self._real_features(self.real, self.protocol.n_real)
         kept: list[NDArray[np.uint8]] = []
         kept_labels: list[NDArray[np.int32]] = []
@@ -127,7 +137,7 @@ class Evaluation:
                 few, few_labels = few[paired], few_labels[paired]
             if len(few):
                 scores["MS-SSIM"] = intra_ms_ssim(few, few_labels).mean
-        if self.intra and classes:
+        if of_classes is not None:
             count = self.intra * classes
             by_class = extract(
                 self.extractor,
@@ -135,13 +145,9 @@ class Evaluation:
                 count,
                 self._progress("generated images by class"),
             )
-            source = self.intra_real or self.real
-            of_classes = self._real_features(source, len(source))
-            for name, value in score_classes(
-                of_classes, by_class, self.extractor.scores
-            ).items():
-                # The number is part of the name: without it two don't compare.
-                scores[f"{name} ({self.intra})"] = value
+            intra = score_classes(of_classes, by_class, self.extractor.scores)
+            # The number is part of the name: without it two don't compare.
+            scores |= {f"{name} ({self.intra})": intra[name] for name in intra}
         return Report(
             step=step,
             weights=weights,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training.evaluation import scoring_options as scoring
 from training.experiments.shared import common_options as options
 from training.experiments.shared import curves, grid, methods, results
 from training.experiments.shared.grid import Member
@@ -41,7 +42,6 @@ _NOT_OF_CURVES = (
     "cache",
 )
 _SIMILARITY = "intra_ms_ssim"
-_SMALL_SCORE_IMAGES = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_scoring(parser, _NOT_OF_CURVES)
     decided = ("normalizer", "conditioning")
     options.add_preset(parser, _CONCAT, decided)
-    options.add_run_options(parser, without=("inception", "score_every"))
+    # The curves rest on as many generated images as the last scores: FCD is biased by
+    # the number.
+    without = ("inception", "score_every", "score_images")
+    options.add_run_options(parser, without=without)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -82,9 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     base = members[0].preset
     every = options.every(arguments, base.steps, parts=20)
-    how = RunOptions(score_every=every)
-    if arguments.small:
-        how = dataclasses.replace(how, score_images=_SMALL_SCORE_IMAGES)
+    n_fake = scoring.protocol(options.with_small_scores(arguments)).n_fake
+    how = RunOptions(score_every=every, score_images=n_fake)
     how = options.run_options(arguments, how)
     sources = grid.load_sources(members)
     from training.runs.callbacks.measurements import Measurement
@@ -95,22 +97,29 @@ def run(arguments: argparse.Namespace) -> None:
     by = {
         "similarity_classes": arguments.similarity_classes,
         "similarity_images": arguments.similarity_images,
-        "score_images": how.score_images,
+        "n_fake": n_fake,
     }
     measured = Measurement(every, _SIMILARITY, similarity, by)
     scored = train_and_score(output, members, arguments, how, sources, [measured])
     for row in scored.rows:
-        folder = RunFolder(output / row["run"])
-        row["curves"] = {
-            name.removeprefix("scores/"): curves.over_steps(folder, name)
-            for name in (*curves.names(folder, "scores/"), _SIMILARITY)
-        }
+        row["curves"] = _curves(RunFolder(output / row["run"]), base)
     named = dataclasses.replace(base, name="imagenet")
     results.finish(output, named, tables, draw, **scored.as_json())
 
 
+def _curves(folder: RunFolder, base: Preset) -> dict[str, dict[str, list[Any]]]:
+    # Of the generator that the last scores are of: the averaged one if there is one.
+    prefix = "scores/ema_" if base.ema else "scores/"
+    return {
+        name.removeprefix(prefix): curves.over_steps(folder, name)
+        for name in (*curves.names(folder, prefix), _SIMILARITY)
+    }
+
+
 class Similarity:
     """Measures how alike generated images of one class are: intra-class MS-SSIM.
+
+    The averaged generator's, if there is one.
 
     Args:
         source: the images that are trained on, for their size and classes.
@@ -148,12 +157,15 @@ class Similarity:
     def __call__(self, gan: Any) -> dict[str, float]:
         """Returns `intra_ms_ssim` → the mean over classes, 1 if all are alike."""
         from training.evaluation import intra_ms_ssim
+        from training.gan import generated
         from training.storage import pictures
 
-        pixels = pictures.to_uint8(
-            gan.generate(len(self._labels), seed=2, labels=self._labels)
+        labels, averaged = self._labels, gan.averaged_generator()
+        generator = gan.generator if averaged is None else averaged
+        images = generated.drawn(
+            generator, gan.latent_dim, gan.num_classes, len(labels), 2, labels
         )
-        return {_SIMILARITY: intra_ms_ssim(pixels, self._labels).mean}
+        return {_SIMILARITY: intra_ms_ssim(pictures.to_uint8(images), labels).mean}
 
 
 def tables(result: results.Result) -> str:

@@ -191,6 +191,21 @@ def test_conditional_runs_get_intra_class_scores(make_run, pixels, tmp_path):
     assert value == pytest.approx(expected.mean, rel=1e-5)
 
 
+def test_classes_without_real_images_are_told_before_any_is_generated(
+    make_run, pixels, tmp_path, monkeypatch
+):
+    folder = make_run(conditional=True)
+    real, train = sources(folder)
+    images, labels = train.sample(len(train))
+    few = ArraySource(images[labels < 2], labels[labels < 2])
+    evaluation = Evaluation(
+        pixels, SMALL, real, intra=20, intra_real=few, cache=tmp_path / "cache"
+    )
+    monkeypatch.delattr(evaluate, "generated_batches")
+    with pytest.raises(ValueError, match=r"`intra` .* 3 classes .* classes \[0, 1\]"):
+        evaluation.score_run(folder)
+
+
 def test_evaluate_refuses(make_run, pixels, tmp_path):
     folder = make_run()
     wrong = ArraySource(np.zeros((50, 16, 16, 1), np.uint8))

@@ -1,5 +1,7 @@
 """The other experiments: what each varies, and what it measures."""
 
+import argparse
+import dataclasses
 import json
 
 import numpy as np
@@ -8,9 +10,11 @@ import pytest
 from training.__main__ import main
 from training.data import load
 from training.evaluation.extractors import classifier_training
-from training.experiments import EXPERIMENTS
+from training.experiments import EXPERIMENTS, imagenet, robustness
 from training.experiments.imagenet import Similarity
+from training.experiments.shared import common_options as options
 from training.experiments.singular_values import restored
+from training.runs.preset import SETTINGS
 from training.storage.folder import RunFolder
 
 
@@ -102,7 +106,7 @@ def test_imagenet_draws_curves_of_scores_and_likeness(
 ):
     monkeypatch.setattr(classifier_training, "MINIMUM_STEPS", 5)
     options = "--methods concat-none projection-spectral --steps 18 --every 9"
-    options += " --score-images 30 --similarity-images 5 --discriminator-steps 1"
+    options += " --ema 0.5 --similarity-images 5 --discriminator-steps 1"
     options += " --n-fake 30 --splits 1 --split-size 30"
     found = experiment("imagenet", *options.split(), scored=False)
     for row, preset in presets(found, tmp_path):
@@ -117,18 +121,25 @@ def test_imagenet_draws_curves_of_scores_and_likeness(
         # The last point and the last score are of the same generator and network.
         last = row["curves"]["FCD"]["values"][-1]
         assert row["scores"]["FCD"] == pytest.approx(last, rel=1e-3)
+        assert row["weights"] == "ema"
     with pytest.raises(SystemExit):  # the curves know of no other network
         experiment("imagenet", "--classifier-seed", "3", scored=False)
 
 
 class Pretender:
-    """Stands for a GAN that makes given images."""
+    """Stands for a GAN whose G makes given images of labels, and whose average too."""
 
-    def __init__(self, of_label):
-        self.of_label = of_label
+    latent_dim, num_classes = 3, 3
 
-    def generate(self, count, seed, labels):
-        return np.stack([self.of_label(int(label)) for label in labels])
+    def __init__(self, of_label, averaged=None):
+        self.generator = self.making(of_label)
+        self.averaged = averaged and self.making(averaged)
+
+    def making(self, of_label):
+        return lambda inputs, training: np.stack([of_label(int(i)) for i in inputs[1]])
+
+    def averaged_generator(self):
+        return self.averaged
 
 
 def test_similarity_is_1_for_a_collapsed_class(data):
@@ -136,9 +147,59 @@ def test_similarity_is_1_for_a_collapsed_class(data):
     fixed = random.uniform(-1, 1, (3, 12, 12, 1)).astype(np.float32)
     measure = Similarity(load(f"idx:{data}", image_size=12), classes=100, count=4)
     collapsed = measure(Pretender(lambda label: fixed[label]))
-    varied = measure(Pretender(lambda label: random.uniform(-1, 1, (12, 12, 1))))
+
+    def varying(label):
+        return random.uniform(-1, 1, (12, 12, 1))
+
+    varied = measure(Pretender(varying))
     assert collapsed["intra_ms_ssim"] == pytest.approx(1.0)
     assert varied["intra_ms_ssim"] < 0.2
+    # The last scores are those of averaged weights where there are some.
+    averaged = Pretender(varying, lambda label: fixed[label])
+    assert measure(averaged)["intra_ms_ssim"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("ema", "values"), [(0.0, [3.0, 1.0]), (0.9, [5.0, 2.0])])
+def test_curves_are_of_the_generator_that_the_last_scores_are_of(ema, values, tmp_path):
+    folder = RunFolder(tmp_path)
+    for step, last, averaged in ((1, 3.0, 5.0), (2, 1.0, 2.0)):
+        entry = {"step": step, "scores/FCD": last, "intra_ms_ssim": 0.1}
+        more = {"scores/ema_FCD": averaged} if ema else {}
+        folder.append_metrics(entry | more)
+    base = dataclasses.replace(imagenet._CONCAT, ema=ema)
+    found = imagenet._curves(folder, base)
+    assert set(found) == {"FCD", "intra_ms_ssim"}
+    assert found["FCD"] == {"steps": [1, 2], "values": values}
+
+
+@pytest.mark.parametrize(
+    ("typed", "images"), [([], 5000), (["--small"], 1000), (["--n-fake", "70"], 70)]
+)
+def test_curves_rest_on_as_many_images_as_the_last_scores(
+    typed, images, experiment, monkeypatch
+):
+    def stop(output, members, arguments, how, sources, measurements):
+        (one,) = measurements
+        assert how.score_images == one.by["n_fake"] == images
+        raise ValueError("as far as this")
+
+    monkeypatch.setattr(imagenet, "train_and_score", stop)
+    experiment("imagenet", *typed, scored=False, code=1)
+
+
+def test_no_other_number_of_images_can_be_asked_for(capsys):
+    with pytest.raises(SystemExit):
+        main("experiment imagenet --output x --score-images 50".split())
+    assert "--score-images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["singular-values", "spectral-norms"])
+@pytest.mark.parametrize("field", vars(SETTINGS["C"]))
+def test_what_the_figure_calls_setting_c_is_setting_c(name, field, capsys):
+    option = f"--{field.replace('_', '-')}"
+    with pytest.raises(SystemExit):
+        main(["experiment", name, "--output", "x", option, "1"])
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err
 
 
 def test_imagenet_needs_labels_and_pixels(experiment, tmp_path, capsys):
@@ -147,12 +208,7 @@ def test_imagenet_needs_labels_and_pixels(experiment, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_small_is_a_setting_that_options_change(tmp_path):
-    import argparse
-
-    from training.experiments import robustness
-    from training.experiments.shared import common_options as options
-
+def test_small_is_a_setting_that_options_change():
     parser = argparse.ArgumentParser()
     robustness.add_arguments(parser)
     given = parser.parse_args(["--output", "x", "--small", "--steps", "7"])
@@ -164,6 +220,30 @@ def test_small_is_a_setting_that_options_change(tmp_path):
     )
     assert (full.image_size, full.steps, full.width_multiplier) == (48, 100_000, 1.0)
     assert json.dumps(full.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("typed", "size"),
+    [
+        ("", 128),
+        ("--data folder:photos", 128),
+        ("--data idx:digits", 128),
+        ("--data tfds:mine:train", 128),
+        ("--data tfds:imagenet2012:train", 128),
+        ("--data tfds:stl10", 48),
+        ("--data tfds:cifar10:train[:50%]", 32),
+        *((f"--data {name}", 32) for name in ("mnist5k", "cifar100", "fashion_mnist")),
+        ("--small", 32),
+        ("--small --data folder:photos", 32),
+        ("--small --data stl10", 48),
+        ("--data stl10 --image-size 64", 64),
+    ],
+)
+def test_data_of_no_known_size_is_taken_at_the_experiments(typed, size):
+    parser = argparse.ArgumentParser()
+    imagenet.add_arguments(parser)
+    given = parser.parse_args(["--output", "x", *typed.split()])
+    assert options.base_preset(given, imagenet._CONCAT).image_size == size
 
 
 @pytest.mark.slow

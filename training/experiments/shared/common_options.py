@@ -10,6 +10,7 @@ from typing import Any
 
 from training import arguments as options
 from training import values
+from training.data.names import SHORT_NAMES, without_split
 from training.evaluation import scoring_options as scoring
 from training.experiments.shared.methods import METHODS
 from training.experiments.shared.side_by_side import Jobs
@@ -17,11 +18,17 @@ from training.runs import checks
 from training.runs.options import RunOptions
 from training.runs.preset import Preset
 
-# The sizes that the paper takes images at; what is not here is taken at 32 px.
-_IMAGE_SIZES = {"stl10": 48, "imagenet": 128}
+# The sizes that data known by name is taken at: the paper's, or 32 px. Other data is
+# taken at the experiment's.
+_IMAGE_SIZES = {
+    **dict.fromkeys(("mnist5k", "fashion-mnist-debian"), 32),
+    **{each.dataset: each.image_size or 32 for each in SHORT_NAMES.values()},
+    "imagenet": 128,
+}
 # What `--small` puts in the place of the paper's values.
 _SMALL: dict[str, Any] = {
     "data": "mnist5k",
+    "image_size": 32,
     "width_multiplier": 0.125,
     "batch_size": 32,
     "steps": 300,
@@ -153,8 +160,9 @@ def base_preset(arguments: argparse.Namespace, defaults: Preset) -> Preset:
     """Returns the defaults with what was asked for in their place."""
     given = options.given(arguments, Preset)
     changes = {**(_SMALL if arguments.small else {}), **given}
-    if "data" in changes and "image_size" not in changes:
-        changes["image_size"] = _IMAGE_SIZES.get(changes["data"], 32)
+    name = without_split(changes.get("data", "")).removeprefix("tfds:")
+    if "image_size" not in given and name in _IMAGE_SIZES:
+        changes["image_size"] = _IMAGE_SIZES[name]
     # What goes with another field keeps its proportion to it.
     if "steps" in changes and "decay_steps" not in changes:
         share = defaults.decay_steps * changes["steps"] // defaults.steps
