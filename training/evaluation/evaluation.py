@@ -23,10 +23,10 @@ from training.evaluation.generators import load_with_step
 from training.evaluation.protocol import Protocol
 from training.evaluation.real_images import fingerprint, real_features
 from training.evaluation.reports import Report
+from training.evaluation.scores import intra_frechet_distance as intra_class
 from training.evaluation.scores.density_coverage import density_coverage
 from training.evaluation.scores.frechet_distance import frechet_distance
 from training.evaluation.scores.inception_score import inception_score
-from training.evaluation.scores.intra_frechet_distance import intra_frechet_distance
 from training.evaluation.scores.kernel_distance import kernel_distance
 from training.evaluation.scores.ms_ssim import intra_ms_ssim, scales_of
 from training.evaluation.scores.precision_recall import precision_recall
@@ -98,12 +98,7 @@ class Evaluation:
         if self.intra and classes:
             source = self.intra_real or self.real
             of_classes = self._real_features(source, len(source))
-            found = np.unique(np.asarray(of_classes.labels)).tolist()
-            if found != list(range(classes)):
-                raise ValueError(
-                    f"`intra` needs real images of the run's {classes} classes and of "
-                    f"no others. Received: real images of the classes {found}"
-                )
+            intra_class.check_classes(of_classes.labels, classes)
         real = self._real_features(self.real, self.protocol.n_real)
         kept: list[NDArray[np.uint8]] = []
         kept_labels: list[NDArray[np.int32]] = []
@@ -285,7 +280,7 @@ def score_classes(
     with warnings.catch_warnings():
         # One warning for all classes, in place of two for each.
         warnings.filterwarnings("ignore", message=".*covariance is singular")
-        result = intra_frechet_distance(
+        result = intra_class.intra_frechet_distance(
             real.features, real.labels, fake.features, fake.labels
         )
     dimension = real.features.shape[1]

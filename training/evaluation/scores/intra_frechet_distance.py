@@ -72,3 +72,13 @@ def intra_frechet_distance(
         for label in classes
     }
     return ScoreByClass(float(np.mean(list(by_class.values()))), by_class)
+
+
+def check_classes(labels: ArrayLike | None, classes: int) -> None:
+    """Raises a ValueError unless real images are of all of a generator's classes."""
+    found = [] if labels is None else np.unique(np.asarray(labels)).tolist()
+    if found != list(range(classes)):
+        raise ValueError(
+            f"`intra` needs real images of the run's {classes} classes and of no "
+            f"others. Received: real images of the classes {found}"
+        )
