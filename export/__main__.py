@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -77,13 +78,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, with the names that were likely meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with status 2."""
+        wrong = re.search(r"(?:choice: '|arguments: )([^' ]*)", message)
+        known = re.findall(r"--[a-z][\w-]*", self.format_usage())
+        if choices := re.search(r"choose from (.*)\)", message):
+            known = re.findall(r"[^\s',]+", choices[1])
+        begun = wrong[1] if wrong else ""
+        near = [name for name in known if begun and name.startswith(begun)]
+        near = near or difflib.get_close_matches(begun, known)
+        meant = f". Did you mean {' or '.join(near)}?" if near else ""
+        _say_error(f"{message}{meant} (`{self.prog} --help` says more)")
+        sys.exit(2)
+
+
 def _parser(name: str, module: Any) -> argparse.ArgumentParser:
     program, text = f"python -m export {name}", COMMANDS[name]
     if name == "generator":
         others = ", ".join(f"`{one}`" for one in COMMANDS if one != name)
         program = "python -m export"
         text += f" Other commands: {others}; each has a --help."
-    parser = argparse.ArgumentParser(program, description=text)
+    parser = _Parser(program, description=text, allow_abbrev=False)
     module.add_arguments(parser)
     if name in _WRITERS:
         parser.add_argument("--output", required=True, metavar="DIR", help="to write")
@@ -126,4 +144,6 @@ def _terminated(number: int, frame: Any) -> NoReturn:
 
 
 if __name__ == "__main__":
+    # Not where in the source: a user wants the sentence.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     sys.exit(main())

@@ -13,7 +13,7 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import filelock
 
@@ -103,7 +103,10 @@ def _check_ours(path: pathlib.Path, shown: pathlib.Path, name: str) -> None:
 
 @contextlib.contextmanager
 def replaced(
-    path: pathlib.Path, overwrite: bool, name: str = manifest.NAME
+    path: pathlib.Path,
+    overwrite: bool,
+    name: str = manifest.NAME,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Iterator[pathlib.Path]:
     """A new folder that takes the place of `path` at the end, if all goes well.
 
@@ -115,6 +118,7 @@ def replaced(
         path: the folder to write.
         overwrite: whether an earlier export there may be replaced.
         name: of the manifest by which an earlier export is known.
+        report: gets a line about what the earlier export had and the new one hasn't.
 
     Yields:
         A temporary folder beside `path`, so that moving it is one rename.
@@ -134,12 +138,17 @@ def replaced(
             new.mkdir()
             yield new
             check_target(path, overwrite, name)
+            gone: list[str] = []
             if path.exists():
                 path.rename(old)
                 # Once more, now that nothing can be added by that path.
                 if any(old.iterdir()):
                     _check_ours(old, path, name)
+                left = {one.name for one in new.iterdir()}
+                gone = sorted(x.name for x in old.iterdir() if x.name not in left)
             new.rename(path)
+            if gone:
+                report(f"removed of the earlier export: {', '.join(gone)}")
         except Exception as error:
             if not _is_full(error):
                 raise

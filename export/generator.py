@@ -137,7 +137,7 @@ def export_generator(
     sizes = {*fixed_sizes, *_OPEN_SIZES}
     expected = comparison.reference(loaded, sorted(sizes), seed, judge)
     differences = []
-    with folders.replaced(target, overwrite) as folder:
+    with folders.replaced(target, overwrite, report=report) as folder:
         for path, format, precision in _write(
             loaded, folder, formats, precisions, fixed_sizes, samples, seed
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 
 from training.arguments import Parser
@@ -93,6 +94,8 @@ def _told(error: Exception) -> str | None:
 
 
 if __name__ == "__main__":
+    # Not where in the source: a user wants the sentence.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         sys.exit(main())
     except ModuleNotFoundError as missing:  # before a command runs

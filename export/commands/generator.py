@@ -19,9 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         nargs="+",
+        type=lambda name: "litert" if name == "tflite" else name,
         choices=FORMATS,
         default=["saved_model", "litert"],
-        help="default: saved_model litert",
+        help="litert writes .tflite files; default: saved_model litert",
     )
     parser.add_argument(
         "--precision",

@@ -148,6 +148,22 @@ def test_a_mistyped_command_is_named(capsys):
     assert "no command 'verfy'. Did you mean verify?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        (["--precision", "int8"], "int8-dynamic or int8-full"),
+        (["--format", "onx"], "onnx"),
+        (["--output", "y", "--overwite"], "--overwrite"),
+    ],
+)
+def test_what_was_likely_meant_is_named(options, meant, capsys):
+    with pytest.raises(SystemExit):
+        main(["x.keras", *options])
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert f"Did you mean {meant}?" in error
+
+
 @pytest.mark.parametrize("path", ["generator.keras", "runs/generators", "generator."])
 def test_a_path_that_is_missing_is_no_command(path, tmp_path, capsys):
     assert main([path, "--output", str(tmp_path / "o")]) == 1

@@ -215,9 +215,11 @@ def test_what_exists_is_not_overwritten_unless_it_is_an_export(
         with pytest.raises(FileExistsError, match="no earlier export"):
             export.export_generator(small_cnn, tmp_path / name, overwrite=True)
     assert (tmp_path / "mine" / "precious.txt").read_text() == "kept"
-    export.export_generator(
-        small_cnn, earlier, ["litert"], batch_sizes=[2], overwrite=True
-    )
+    said: list[str] = []
+    options = {"batch_sizes": [2], "overwrite": True, "report": said.append}
+    export.export_generator(small_cnn, earlier, ["litert"], **options)
+    assert said[-1].startswith("removed of the earlier export: ")
+    assert "saved_model" in said[-1] and "reference.npz" not in said[-1]
     assert {path.name for path in earlier.iterdir()} == {
         "export.json",
         "generator-float32.tflite",

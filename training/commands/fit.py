@@ -103,14 +103,15 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[Preset, RunOptions]:
     changes = options.given(arguments, Preset)
     before = resuming.started_with(RunFolder(arguments.run))
     base, how = before or (_OWN, RunOptions())
-    if arguments.preset is not None:
-        base = paper.get(arguments.preset)
-    elif before is None and "data" not in changes:
+    preset = None if arguments.preset is None else paper.get(arguments.preset)
+    if preset is not None and not (before and base.name == preset.name):
+        base = preset
+    elif preset is None and before is None and "data" not in changes:
         raise ValueError(
             f"`preset` or `data` must say what to train in {arguments.run}, which is "
             "no run's folder yet. Received: neither"
         )
-    elif "data" not in changes:
+    elif preset is None and "data" not in changes:
         try:
             checks.data(base.data)
         except ValueError:

@@ -226,7 +226,8 @@ def _classes(
         for name in ("labels", "per_class"):
             if getattr(arguments, name) is not None:
                 raise ValueError(
-                    f"`{name}` must not be given: the generator is not conditional. "
+                    f"`{name}` must not be given: the generator is not conditional "
+                    "(one that is trained by `fit --conditioning projection` is). "
                     f"Received: {name}={getattr(arguments, name)}"
                 )
     labels = None

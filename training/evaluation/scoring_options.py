@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _OVERRIDES = {
     "n_real": "real images",
-    "n_fake": "generated images for all but the Inception score",
+    "n_fake": "generated images for all but the Inception score, whose parts are not "
+    "larger",
     "splits": "parts of the Inception score",
     "split_size": "generated images in each part",
 }
@@ -167,6 +168,9 @@ def protocol(arguments: argparse.Namespace) -> Protocol:
     if arguments.scored_split is not None:
         given["split"] = arguments.scored_split
     base = PROTOCOLS[arguments.protocol]
+    if given.get("n_fake", base.split_size) < base.split_size:
+        # Few images are asked for: no ten times as many as that for one score.
+        given.setdefault("split_size", given["n_fake"])
     if given:
         changed = "-".join(f"{field}={given[field]}" for field in sorted(given))
         given["name"] = f"{base.name}-{changed}".replace("/", "_")

@@ -51,7 +51,7 @@ def named_rows(rows: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
 
     Args:
         rows: uint8, shape `(count, height, width, channels)` each, all of one shape.
-        names: one for each row; "" for none.
+        names: one for each row; "" for none. There is no margin if all are.
 
     Returns:
         A uint8 array of shape `(height, width, channels)`.
@@ -60,6 +60,8 @@ def named_rows(rows: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
     height = rows[0].shape[1] + 2
     font = ImageFont.load_default(size=max(9, min(14, height // 2)))
     shown = [_shown(name) for name in names]
+    if not any(shown):
+        return sheet
     width = 8 + math.ceil(max(font.getlength(name) for name in shown))
     margin = Image.new("L", (width, sheet.shape[0]))
     draw = ImageDraw.Draw(margin)

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from PIL import Image
 from sn_keras import ConditionalBatchNormalization
 from training import arguments as options
 from training.__main__ import COMMANDS, main
+from training.commands import fit as fit_command
 from training.experiments import EXPERIMENTS
 from training.gan.losses import LOSSES
 from training.networks import NETWORKS
@@ -58,6 +60,34 @@ def test_an_option_that_would_do_nothing_is_refused(
 ):
     assert needed in fails(capsys, *command, str(tmp_path / "new"), *typed)
     assert not (tmp_path / "new").exists()
+
+
+def test_the_same_preset_again_is_what_the_run_was_started_with(tmp_path, finished):
+    """`--steps 7` was typed once; the preset's own steps are 50,000."""
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    config = RunFolder(run).config()
+    config["preset"]["name"] = "photos"
+    write_json(RunFolder(run).config_file, config)
+
+    def asked(*typed):
+        parser = options.Parser()
+        fit_command.add_arguments(parser)
+        return fit_command._asked_for(parser.parse_args(["--run", str(run), *typed]))
+
+    (same, how), (other, _) = (
+        asked("--preset", "photos"),
+        asked("--preset", "mnist-demo"),
+    )
+    assert (same.steps, how.checkpoint_every) == (7, 2)
+    assert other.steps == PRESETS["mnist-demo"].steps
+    assert asked("--preset", "photos", "--steps", "9")[0].steps == 9
+
+
+def test_a_part_of_an_option_is_none(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "--run", "x", "--dat", "y"])
+    assert "Did you mean --data?" in capsys.readouterr().err
 
 
 def test_an_option_of_a_preset_may_be_left_without_what_it_needs(tmp_path, capsys):

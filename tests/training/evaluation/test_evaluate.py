@@ -14,8 +14,14 @@ import tensorflow as tf
 
 from training import GAN
 from training.__main__ import main
+from training.arguments import Parser
 from training.data import ArraySource, load
-from training.evaluation import compare, intra_frechet_distance, intra_ms_ssim
+from training.evaluation import (
+    compare,
+    intra_frechet_distance,
+    intra_ms_ssim,
+    scoring_options,
+)
 from training.evaluation import evaluation as evaluate
 from training.evaluation.evaluation import Evaluation
 from training.evaluation.extractors import KerasExtractor
@@ -117,6 +123,25 @@ def test_protocols_are_the_papers():
     assert (paper.n_real, paper.n_fake, paper.split) == (10_000, 5_000, "test")
     assert (paper.splits, paper.split_size, paper.generated) == (10, 5_000, 50_000)
     assert (large.n_real, large.n_fake, large.split) == (50_000, 50_000, "train")
+
+
+@pytest.mark.parametrize(
+    ("typed", "n_fake", "splits", "split_size"),
+    [
+        ([], 5000, 10, 5000),
+        (["--n-fake", "50"], 50, 10, 50),
+        (["--n-fake", "9000"], 9000, 10, 5000),
+        (["--n-fake", "50", "--split-size", "100"], 50, 10, 100),
+    ],
+)
+def test_few_images_are_few_for_the_inception_score_too(
+    typed, n_fake, splits, split_size
+):
+    parser = Parser()
+    scoring_options.add_options(parser)
+    found = scoring_options.protocol(parser.parse_args(typed))
+    sizes = (found.n_fake, found.splits, found.split_size)
+    assert sizes == (n_fake, splits, split_size)
 
 
 @pytest.mark.slow

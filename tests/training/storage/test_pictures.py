@@ -42,6 +42,7 @@ def test_rows_have_their_names_on_the_left(channels):
     assert margin[:32].any() and margin[68:].any()
     assert not margin[34:66].any()
     # A name that no font has pushes nothing out either.
+    assert pictures.named_rows(rows, [""] * 3).shape[1] < sheet.shape[1]
     assert pictures.named_rows(rows, ["猫", "🐶", ""]).shape[0] == sheet.shape[0]
 
 
