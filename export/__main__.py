@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from export import folder as folders
+
 # A command, and what it does. Its module in `export.commands` has
 # `add_arguments(parser)` and `run(options)`; `options.report` prints a line.
 COMMANDS: dict[str, str] = {
@@ -57,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = importlib.import_module(f"export.commands.{name}")
         parser = _parser(name, module)
         usage = parser.format_usage()
-        module.run(parser.parse_args(given))
+        parsed = parser.parse_args(given)
+        if name in _WRITERS:  # told at once, and again when it is written
+            folders.check_target(parsed.output, parsed.overwrite)
+        module.run(parsed)
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
 
+from export import manifest
 from export.quiet import quiet
 
 
@@ -14,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
+    manifest.read(pathlib.Path(options.folder))  # before TensorFlow is imported
     with quiet():  # TensorFlow says what it is on standard error
         from export.verification.stored import verify
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -189,3 +192,17 @@ def test_the_command_reports_with_options_as_they_are_typed(
 def test_what_a_terminal_would_obey_is_shown(tmp_path, capsys):
     assert main(["no\rrun\x1b[2J", "--output", str(tmp_path / "o")]) == 1
     assert "no\\rrun\\x1b[2J" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["generator", "verify"])
+def test_what_needs_no_tensorflow_is_told_without(command, tmp_path):
+    (tmp_path / "mine").touch()
+    arguments = {
+        "generator": ["x.keras", "--output", str(tmp_path)],
+        "verify": ["verify", str(tmp_path)],
+    }[command]
+    code = (
+        "import sys; from export.__main__ import main\n"
+        f"sys.exit(10 * main({arguments!r}) + ('tensorflow' in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 10
