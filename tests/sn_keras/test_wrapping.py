@@ -1,5 +1,8 @@
 """wrap(model): a copy with its layers in wrappers, the inverse of fold."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -279,6 +282,75 @@ def test_wrappers_that_a_model_holds():
     model = keras.Sequential([keras.Input((4,)), peer, layers.Dense(2)])
     with pytest.raises(ValueError, match="(?s)can't be wrapped.*of_keras.*migrate"):
         wrap(model)
+
+
+class Small(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.random.normal(shape, 0.0, 0.1, dtype, seed=0)
+
+
+class Holder(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(3, kernel_initializer=Small())
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_classes_of_a_script(monkeypatch):
+    """For which Keras writes no module."""
+    for kind in (Small, Holder):
+        monkeypatch.setattr(kind, "__module__", "__main__")
+    model = keras.Sequential([keras.Input((8,)), Holder()])
+    assert type(fold(model).layers[0].dense) is layers.Dense
+    assert type(wrap(model).layers[0].dense) is SpectralNormalization
+
+
+SCRIPT = """
+import keras
+from keras import layers
+from sn_keras import SpectralNormalization, fold, wrap
+
+class Own(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.ops.ones(shape, dtype)
+
+class Block(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(8, kernel_initializer=Own())
+    def call(self, x):
+        return self.dense(x)
+
+@keras.saving.register_keras_serializable()
+class Registered(Block):
+    pass
+
+class Gathered(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.block, self.last = Block(), layers.Dense(2)
+    def call(self, x):
+        return self.last(self.block(x))
+
+parts = [Block(), Registered(), layers.Dense(3, kernel_initializer=Own())]
+gathered = Gathered()
+gathered(keras.ops.ones((1, 8)))
+for model in (keras.Sequential([keras.Input((8,)), *parts]), gathered):
+    fold(model)
+    wrapped = wrap(model)
+    assert type(wrapped.layers[0].dense) is SpectralNormalization
+    fold(wrapped)
+"""
+
+
+@pytest.mark.slow
+def test_a_script():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", SCRIPT], check=True)
 
 
 def test_an_unbuilt_model():
