@@ -28,6 +28,7 @@ from sn_keras.kernels import NOT_KERNELS, find_kernels
 from sn_keras.norm_division import NormDivision
 from sn_keras.reparameterization import Reparameterization
 from sn_keras.spectral_normalization import SpectralNormalization
+from sn_keras.wrapping import check_layer
 
 LayerOrModel = TypeVar("LayerOrModel", bound=Layer)
 
@@ -138,8 +139,7 @@ def _choose(model: Layer, where: Callable[[Layer], bool] | None) -> list[Layer]:
     problems = []
     for layer in chosen.values():
         try:
-            if isinstance(layer, keras.layers.SpectralNormalization):
-                raise ValueError("is Keras' wrapper: see `sn_keras.migrate`")
+            check_layer(layer)
             find_kernels(layer)
         except ValueError as error:
             problems.append((layer, str(error)))

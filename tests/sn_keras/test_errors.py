@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 from sn_keras import (
+    FrobeniusNormalization,
     SpectralNormalization,
     WeightNormalization,
     fold,
@@ -119,6 +120,16 @@ def test_a_wrapper_in_a_wrapper():
     with pytest.raises(ValueError, match="must not be or hold"):
         SpectralNormalization(Late())(X)
     WeightNormalization(inner)
+
+
+@pytest.mark.parametrize(
+    "wrapper", [SpectralNormalization, WeightNormalization, FrobeniusNormalization]
+)
+def test_the_wrapper_of_keras_inside(wrapper):
+    peer = layers.SpectralNormalization(layers.Dense(2))
+    for layer in (peer, keras.Sequential([peer])):
+        with pytest.raises(ValueError, match="(?s)`layer` must not.*migrate.*Received"):
+            wrapper(layer)
 
 
 def test_names_of_no_kernel():

@@ -279,9 +279,11 @@ def test_wrappers_that_a_model_holds():
     kinds = [type(layer) for layer in wrapped.layers]
     assert kinds == [layers.TimeDistributed, SpectralNormalization]
     peer = layers.SpectralNormalization(layers.Dense(3), name="of_keras")
-    model = keras.Sequential([keras.Input((4,)), peer, layers.Dense(2)])
-    with pytest.raises(ValueError, match="(?s)can't be wrapped.*of_keras.*migrate"):
-        wrap(model)
+    for held in (peer, layers.TimeDistributed(peer, name="holds of_keras")):
+        shape = (4,) if held is peer else (2, 4)
+        model = keras.Sequential([keras.Input(shape), held, layers.Dense(2)])
+        with pytest.raises(ValueError, match="(?s)can't be wrapped.*of_keras.*migrate"):
+            wrap(model)
 
 
 class Small(keras.initializers.Initializer):
