@@ -168,6 +168,14 @@ def test_where_chooses():
     assert type(again.get_layer("b")) is WeightNormalization
 
 
+@pytest.mark.parametrize("where", [layers.Conv2D, (layers.Conv2D, Block)])
+def test_where_is_a_class(where):
+    parts = [layers.Conv2D(3, 2), layers.Flatten(), layers.Dense(2)]
+    wrapped = wrap(keras.Sequential([keras.Input((2, 2, 2)), *parts]), where=where)
+    kinds = [type(layer) for layer in wrapped.layers]
+    assert kinds == [SpectralNormalization, layers.Flatten, layers.Dense]
+
+
 def test_a_layer_alone():
     layer = layers.Conv2D(3, 2)
     layer.build((None, 4, 4, 2))
@@ -263,6 +271,7 @@ def test_nothing_to_wrap():
         {"wrapper": layers.SpectralNormalization},
         {"wrapper": str},
         {"where": "conv"},
+        {"where": (layers.Dense, "conv")},
         {"where": lambda layer: layer.name},
         {"where": lambda layer: None},
     ],
