@@ -59,10 +59,10 @@ def wrap(
         wrapper: makes a wrapper of a layer: one of this package's classes, or a
             function, as to give arguments. Defaults to `SpectralNormalization`.
         where: class of the layers that are wrapped, a tuple of such, or a function
-            from a layer to whether it is wrapped. It is asked of every layer but
-            models, whose layers it is asked of instead, and of nothing inside Keras'
-            own layers: attention, recurrent layers and `TimeDistributed` are wrapped
-            as a whole. Defaults to all layers that have a kernel.
+            from a layer to whether it is wrapped. It is asked of every layer with a
+            kernel but models, whose layers it is asked of instead, and of nothing
+            inside Keras' own layers: attention, recurrent layers and `TimeDistributed`
+            are wrapped as a whole. Defaults to all layers that have a kernel.
 
     Returns:
         An object of the same class; for a layer, the wrapper.
@@ -161,6 +161,8 @@ def _choose(model: Layer, where: Where) -> list[Layer]:
 def _is_chosen(layer: Layer, where: Where) -> bool:
     if where is None:
         return _has_own_kernel(layer)
+    if not any(_has_own_kernel(one) for one in flatten_layers(layer)):
+        return False
     if isinstance(where, (type, tuple)):
         return isinstance(layer, where)
     answer = where(layer)

@@ -168,9 +168,16 @@ def test_where_chooses():
     assert type(again.get_layer("b")) is WeightNormalization
 
 
-@pytest.mark.parametrize("where", [layers.Conv2D, (layers.Conv2D, Block)])
-def test_where_is_a_class(where):
-    parts = [layers.Conv2D(3, 2), layers.Flatten(), layers.Dense(2)]
+@pytest.mark.parametrize(
+    "where",
+    [
+        layers.Conv2D,
+        (layers.Conv2D, layers.Flatten),
+        lambda layer: layer.name != "left_out",
+    ],
+)
+def test_where_is_a_class_or_leaves_a_layer_out(where):
+    parts = [layers.Conv2D(3, 2), layers.Flatten(), layers.Dense(2, name="left_out")]
     wrapped = wrap(keras.Sequential([keras.Input((2, 2, 2)), *parts]), where=where)
     kinds = [type(layer) for layer in wrapped.layers]
     assert kinds == [SpectralNormalization, layers.Flatten, layers.Dense]
