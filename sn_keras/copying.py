@@ -187,9 +187,15 @@ def _add_vocabulary(config: dict[str, Any], layer: Layer) -> None:
         config["vocabulary"] = vocabulary(include_special_tokens=False) or None
 
 
-def _is_named(kind: type, name: str, module: str) -> bool:
+def _names(kind: type) -> tuple[str, str | None]:
+    """Returns a class's names in a config; Keras has no module for a script's own."""
+    module = kind.__module__
+    return kind.__name__, None if module == "__main__" else module
+
+
+def _is_named(kind: type, name: str, module: str | None) -> bool:
     """Whether a config means a class by these names."""
-    if (kind.__name__, kind.__module__) == (name, module):
+    if _names(kind) == (name, module):
         return True
     # Keras writes its public names, `keras.layers` and no `keras.src.layers.core`.
     public: Any = keras
@@ -209,8 +215,7 @@ def _own_object(config: dict[str, Any], within: list[Layer]) -> Any:
         else:
             value = type(value)
             fits = hasattr(value, "get_config") and not issubclass(value, Layer)
-            names = (value.__name__, value.__module__)
-            fits = fits and names == (kind, config.get("module"))
+            fits = fits and _names(value) == (kind, config.get("module"))
         if fits and value not in found:
             found.append(value)
     return found[0] if len(found) == 1 else None

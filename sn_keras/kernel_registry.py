@@ -27,6 +27,7 @@ and `embeddings` that it has, with the output on the last axis.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
@@ -78,17 +79,21 @@ _DEFAULT: dict[str, OutputAxes] = {
 
 
 def register_kernels(
-    layer_class: type[keras.layers.Layer], **output_axes: Sequence[int]
+    layer_class: type[keras.layers.Layer],
+    *unnamed: Any,
+    **output_axes: int | Sequence[int],
 ) -> None:
     """Names the kernels of a layer class of your own.
 
     Args:
         layer_class: a subclass of `keras.layers.Layer`; its subclasses follow.
-        **output_axes: for each attribute that holds a kernel, the axes that count
-            as output (`d_out`); negative axes count from the end.
+        *unnamed: refused, with a word on what to write.
+        **output_axes: for each attribute that holds a kernel, the axis or axes that
+            count as output (`d_out`); negative axes count from the end.
 
     Raises:
-        TypeError: if `layer_class` is no layer class, or axes are no integers.
+        TypeError: if `layer_class` is no layer class, axes are no integers, or given
+            without the name of an attribute.
         ValueError: if no attribute is named.
 
     Example:
@@ -105,13 +110,12 @@ def register_kernels(
             "`layer_class` must be a subclass of `keras.layers.Layer`. "
             f"Received: layer_class={layer_class!r}"
         )
-    if not output_axes:
-        raise ValueError(
-            "`output_axes` must name one attribute or more, as in "
-            "`register_kernels(MyLayer, weight=(-1,))`. Received none."
-        )
+    if unnamed or not output_axes:
+        wanted = "given by attributes' names, as in `register_kernels(My, w=(-1,))`"
+        kind = TypeError if unnamed else ValueError
+        raise kind(values.message("output_axes", wanted, unnamed or output_axes))
     _REGISTRY[layer_class] = {
-        k: tuple(values.integers(k, axes)) for k, axes in output_axes.items()
+        k: values.integers(k, axes) for k, axes in output_axes.items()
     }
 
 

@@ -140,11 +140,14 @@ def find_kernels(
             dtype = owner.variable_dtype
             kernels.append(Kernel(name, variable, axes, dtype, owner, attribute))
     if not kernels:
+        matrices = [weight for weight in layer.weights if len(weight.shape) >= 2]
+        call = _registration(layer, matrices)
+        hint = f" If one of these is its kernel, name it: {call}."
         raise ValueError(
             f"`layer` has no kernel to normalize. Received: layer={layer!r} of class "
             f"{type(layer).__name__} with weights "
-            f"{[(w.name, tuple(w.shape)) for w in layer.weights]}. If one of these "
-            "is its kernel, name it with `sn_keras.register_kernels`."
+            f"{[(w.name, tuple(w.shape)) for w in layer.weights]}."
+            + (hint if matrices else "")
         )
     if names is not None:
         return _selected(kernels, names)
@@ -192,7 +195,9 @@ def _selected(kernels: list[Kernel], names: Sequence[str]) -> list[Kernel]:
     for name in names:
         if not any(has(kernel, name) for kernel in kernels):
             known = [kernel.name for kernel in kernels]
-            raise ValueError(values.message("kernels", f"among {known}", name))
+            parts = [*known, *(part for one in known for part in one.split("/"))]
+            message = values.message("kernels", f"among {known}", name)
+            raise ValueError(message + values.meant(name, parts))
     return [kernel for kernel in kernels if any(has(kernel, name) for name in names)]
 
 
@@ -208,6 +213,20 @@ def _refuse_unknown(layer: keras.layers.Layer, kernels: list[Kernel]) -> None:
             raise ValueError(
                 f"`layer` {layer.name!r} ({type(layer).__name__}) has the weight "
                 f"{weight.path!r} of shape {tuple(weight.shape)}, which is not known "
-                "as a kernel and would stay unnormalized. Name the kernels of its "
-                "class with `sn_keras.register_kernels`."
+                "as a kernel and would stay unnormalized. Name all kernels of its "
+                f"class: {_registration(layer, [weight])}."
             )
+
+
+def _registration(layer: keras.layers.Layer, weights: list[keras.Variable]) -> str:
+    """Returns the call that names one of some weights, as far as it can be told."""
+    ids = [id(weight) for weight in weights]
+    found = [
+        (type(owner).__name__, attribute)
+        for owner in keras_private.flatten_layers(layer)
+        for attribute, value in vars(owner).items()
+        if id(value) in ids
+    ]
+    kind, attribute = (found or [(type(layer).__name__, "attribute")])[0]
+    call = f"sn_keras.register_kernels({kind}, {attribute}=(-1,))"
+    return f"`{call}`, with the axes that count as output"

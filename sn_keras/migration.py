@@ -47,14 +47,15 @@ def migrate(
     kernel as it is, of norm 1 after a training call and not quite 1 after an
     optimizer's step; this package's run it with norm 1. A warning names the layers for
     which that changes the output by more than 1 %, and those of `WeightNormalization`
-    whose `g` has no place or was never set. To go on training, start the optimizer
+    whose `g` has no place or was never set. With `gamma=True` in `model` the outputs
+    are kept: `γ` starts as the kernel's norm. To go on training, start the optimizer
     anew: its moments belong to another gradient.
 
     Args:
         source: a model that was loaded with such wrappers, or a file: a whole model of
-            Keras 3 (`.keras`), or weights for `model` (`.weights.h5`, Keras 2's `.h5`
-            of weights or of a whole model, or the folder of a SavedModel, which needs
-            TensorFlow).
+            Keras 3 (`.keras`), or weights for `model` (that, `.weights.h5`, Keras 2's
+            `.h5` of weights or of a whole model, or the folder of a SavedModel, which
+            needs TensorFlow).
         model: for weights, the model with this package's wrappers in the places of
             the others, built. It is given the weights. For Addons'
             `WeightNormalization` of a recurrent layer, which is that of one kernel,
@@ -159,7 +160,8 @@ def _hand_over(peer: Layer, ours: Layer, pairs: list[tuple[Any, Any]]) -> None:
 _MESSAGES = (
     "These layers' kernels were not of the norm that they run with here when they were "
     "saved: {}. The wrappers ran inference with them as they were, and the model's "
-    "outputs differ.",
+    "outputs differ. To keep them, give `migrate` the file and a `model` whose "
+    "wrappers have `gamma=True` there; or train on.",
     "These layers' `g` has no place without `gamma=True`: {}. The rows of their "
     "kernels run with norm 1, and the model's outputs differ.",
     "These layers were saved before their first call, which would have set `g`: {}. "

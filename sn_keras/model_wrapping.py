@@ -28,8 +28,10 @@ from sn_keras.kernels import NOT_KERNELS, find_kernels
 from sn_keras.norm_division import NormDivision
 from sn_keras.reparameterization import Reparameterization
 from sn_keras.spectral_normalization import SpectralNormalization
+from sn_keras.wrapping import check_layer
 
 LayerOrModel = TypeVar("LayerOrModel", bound=Layer)
+Where = Callable[[Layer], bool] | type | tuple[type, ...] | None
 
 # `σ` has settled when ten iterations change it by less than float32 can tell from
 # rounding; at most 1,000 iterations, for spectra whose first values hardly differ.
@@ -39,7 +41,7 @@ _ROUND, _ROUNDS, _SETTLED = 10, 100, 3e-7
 def wrap(
     model: LayerOrModel,
     wrapper: Callable[[Layer], Reparameterization] = SpectralNormalization,
-    where: Callable[[Layer], bool] | None = None,
+    where: Where = None,
 ) -> LayerOrModel:
     """Returns a copy of a model in which the chosen layers are wrapped.
 
@@ -56,8 +58,9 @@ def wrap(
             `build` can't be wrapped.
         wrapper: makes a wrapper of a layer: one of this package's classes, or a
             function, as to give arguments. Defaults to `SpectralNormalization`.
-        where: function from a layer to whether it is wrapped. It is asked of every
-            layer but models, whose layers it is asked of instead, and of nothing
+        where: class of the layers that are wrapped, a tuple of such, or a function
+            from a layer to whether it is wrapped. It is asked of every layer with a
+            kernel but models, whose layers it is asked of instead, and of nothing
             inside Keras' own layers: attention, recurrent layers and `TimeDistributed`
             are wrapped as a whole. Defaults to all layers that have a kernel.
 
@@ -65,8 +68,8 @@ def wrap(
         An object of the same class; for a layer, the wrapper.
 
     Raises:
-        TypeError: if `model` is no layer, `wrapper` or `where` no function, or what
-            they return no wrapper and no bool.
+        TypeError: if `model` is no layer, `wrapper` no function, `where` no function
+            and no class, or what they return no wrapper and no bool.
         ValueError: if `model` is not built or not rebuilt by its config, if no layer
             is chosen, or if some that are can't be wrapped (quantised, with LoRA,
             without a known kernel, …): all of them are listed.
@@ -82,17 +85,19 @@ def wrap(
         ]
     )
     normalized = wrap(classifier)
-    convolutions = wrap(
-        classifier, where=lambda layer: isinstance(layer, keras.layers.Conv2D)
+    convolutions = wrap(classifier, where=keras.layers.Conv2D)
+    all_but_the_last = wrap(
+        classifier, where=lambda layer: layer is not classifier.layers[-1]
     )
     ```
     """
     check_built(model, "wrapped")
-    for argument, value in (("wrapper", wrapper), ("where", where or bool)):
-        # A wrapper that was made already is callable, on tensors.
-        if not callable(value) or isinstance(value, Layer):
-            message = values.message(argument, "a function of a layer", value)
-            raise TypeError(message)
+    _check_function("wrapper", wrapper, "a function of a layer")
+    wanted = "a class, a tuple of classes or a function of a layer"
+    if not isinstance(where, tuple):
+        _check_function("where", where or bool, wanted)
+    elif not all(isinstance(one, type) for one in where):
+        raise TypeError(values.message("where", wanted, where))
     chosen = _choose(model, where)
     wrapping = _Wrapping(chosen, wrapper)
     try:
@@ -117,7 +122,13 @@ def wrap(
     return copy
 
 
-def _choose(model: Layer, where: Callable[[Layer], bool] | None) -> list[Layer]:
+def _check_function(argument: str, value: Any, wanted: str) -> None:
+    # A wrapper that was made already is callable, on tensors.
+    if not callable(value) or isinstance(value, Layer):
+        raise TypeError(values.message(argument, wanted, value))
+
+
+def _choose(model: Layer, where: Where) -> list[Layer]:
     chosen: dict[int, Layer] = {}
     inside: list[Layer] = [model]
     while inside:
@@ -138,8 +149,7 @@ def _choose(model: Layer, where: Callable[[Layer], bool] | None) -> list[Layer]:
     problems = []
     for layer in chosen.values():
         try:
-            if isinstance(layer, keras.layers.SpectralNormalization):
-                raise ValueError("is Keras' wrapper: see `sn_keras.migrate`")
+            check_layer(layer)
             find_kernels(layer)
         except ValueError as error:
             problems.append((layer, str(error)))
@@ -148,9 +158,13 @@ def _choose(model: Layer, where: Callable[[Layer], bool] | None) -> list[Layer]:
     return list(chosen.values())
 
 
-def _is_chosen(layer: Layer, where: Callable[[Layer], bool] | None) -> bool:
+def _is_chosen(layer: Layer, where: Where) -> bool:
     if where is None:
         return _has_own_kernel(layer)
+    if not any(_has_own_kernel(one) for one in flatten_layers(layer)):
+        return False
+    if isinstance(where, (type, tuple)):
+        return isinstance(layer, where)
     answer = where(layer)
     if not isinstance(answer, (bool, np.bool_)):
         raise TypeError(

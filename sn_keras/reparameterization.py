@@ -19,6 +19,7 @@ from sn_keras.kernels import Kernel, check_supported, find_kernels
 from sn_keras.substitution import Substitution
 from sn_keras.wrapping import (
     check_kernel_axes,
+    check_layer,
     default_name,
     give_dtype,
     is_unwrapping,
@@ -53,9 +54,10 @@ class Reparameterization(keras.layers.Wrapper):
 
     Raises:
         TypeError: if `layer` is no layer.
-        ValueError: if `layer` is one that can't be wrapped (without a
-            kernel, quantised, with LoRA, created in a `keras.RematScope`): on
-            construction if that can be seen, otherwise when it is built or called.
+        ValueError: if `layer` is one that can't be wrapped (without a kernel,
+            quantised, with LoRA, created in a `keras.RematScope`, with Keras' own
+            wrapper): on construction if that can be seen, otherwise when it is built
+            or called.
     """
 
     def __new__(cls, layer: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -75,11 +77,7 @@ class Reparameterization(keras.layers.Wrapper):
         kernels: Sequence[str] | None = None,
         **kwargs: Any,
     ):
-        if not isinstance(layer, keras.layers.Layer):
-            raise TypeError(
-                "`layer` must be a `keras.layers.Layer` instance. "
-                f"Received: layer={layer!r} (of type {type(layer).__name__})"
-            )
+        check_layer(layer)
         if "go_backwards" in kwargs:
             raise ValueError(
                 f"A {type(self).__name__} can't be placed inside "

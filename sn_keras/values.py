@@ -66,10 +66,14 @@ def name(argument: str, value: Any, known: Iterable[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(message(argument, wanted, value))
     if value not in names:
-        close = difflib.get_close_matches(value, names, 1)
-        meant = f". Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(message(argument, wanted, value) + meant)
+        raise ValueError(message(argument, wanted, value) + meant(value, names))
     return value
+
+
+def meant(value: str, known: Iterable[str]) -> str:
+    """Returns what ends a message about an unknown name: the likeliest known one."""
+    close = difflib.get_close_matches(value, list(known), 1)
+    return f". Did you mean {close[0]!r}?" if close else ""
 
 
 def names(argument: str, value: Any) -> tuple[str, ...]:
@@ -78,8 +82,11 @@ def names(argument: str, value: Any) -> tuple[str, ...]:
 
 
 def integers(argument: str, value: Any) -> tuple[int, ...]:
-    """Returns one integer or more as plain ones."""
-    found = _several(argument, value, numbers.Integral, "a sequence of integers")
+    """Returns one integer or more as plain ones; one alone needs no sequence."""
+    if isinstance(value, numbers.Integral):
+        return (integer(argument, value, minimum=None),)
+    wanted = "an integer or a sequence of integers"
+    found = _several(argument, value, numbers.Integral, wanted)
     return tuple(int(item) for item in found)
 
 

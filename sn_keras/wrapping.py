@@ -36,6 +36,23 @@ def is_unwrapping() -> bool:
     return _unwrapping.get()
 
 
+def check_layer(layer: Any) -> None:
+    """Raises unless `layer` is a layer that holds none of Keras' wrappers."""
+    if not isinstance(layer, keras.layers.Layer):
+        raise TypeError(
+            "`layer` must be a `keras.layers.Layer` instance. "
+            f"Received: layer={layer!r} (of type {type(layer).__name__})"
+        )
+    peer = keras.layers.SpectralNormalization
+    if any(isinstance(inner, peer) for inner in flatten_layers(layer)):
+        raise ValueError(
+            "`layer` must not be or hold a `keras.layers.SpectralNormalization`, which "
+            "overwrites the kernel in training calls. Wrap the layer inside it, or let "
+            "`sn_keras.migrate` replace it in a model. "
+            f"Received: layer={layer!r}"
+        )
+
+
 def kernel_axes(wrapper: Any) -> dict[str, Any]:
     """Returns, as JSON, which axes of each kernel count as output.
 

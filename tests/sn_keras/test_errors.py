@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 from sn_keras import (
+    FrobeniusNormalization,
     SpectralNormalization,
     WeightNormalization,
     fold,
@@ -121,10 +122,34 @@ def test_a_wrapper_in_a_wrapper():
     WeightNormalization(inner)
 
 
+@pytest.mark.parametrize(
+    "wrapper", [SpectralNormalization, WeightNormalization, FrobeniusNormalization]
+)
+def test_the_wrapper_of_keras_inside(wrapper):
+    peer = layers.SpectralNormalization(layers.Dense(2))
+    for layer in (peer, keras.Sequential([peer])):
+        with pytest.raises(ValueError, match="(?s)`layer` must not.*migrate.*Received"):
+            wrapper(layer)
+
+
 def test_names_of_no_kernel():
     match = r"`kernels` must be among .*'lstm_cell/kernel'.*Received: kernels='weight'"
     with pytest.raises(ValueError, match=match):
         SpectralNormalization(layers.LSTM(2, name="l"), kernels=["weight"])(SERIES)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("recurent_kernel", "recurrent_kernel"), ("qury", "query"), ("weight", None)],
+)
+def test_names_that_are_nearly_a_kernels(name, meant):
+    if meant == "query":
+        layer, inputs = layers.MultiHeadAttention(1, 2), (SERIES, SERIES)
+    else:
+        layer, inputs = layers.LSTM(2), (SERIES,)
+    end = rf"Did you mean '{meant}'\?$" if meant else f"Received: kernels='{name}'$"
+    with pytest.raises(ValueError, match=end):
+        SpectralNormalization(layer, kernels=[name])(*inputs)
 
 
 def test_attributes_of_the_layer_inside():
@@ -162,10 +187,27 @@ class Unknown(layers.Layer):
         return keras.ops.matmul(keras.ops.matmul(x, self.kernel), self.mixing)
 
 
+class Named(layers.Layer):
+    """A layer whose one kernel has a name of its own."""
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(shape[-1], 3))
+
+
+def test_a_layer_whose_kernel_is_not_known():
+    call = r"If one of these is its kernel.*register_kernels\(Named, w=\(-1,\)\)"
+    with pytest.raises(ValueError, match=f"`layer` has no kernel.*Received.*{call}"):
+        SpectralNormalization(Named()).build((None, 4))
+    with pytest.raises(ValueError, match=r"with weights \[\]\.$"):
+        SpectralNormalization(layers.ReLU())(X)
+
+
 def test_an_unknown_weight_is_not_left_unnormalized_in_silence():
-    match = r"`layer` .*mixing.* of shape \(3, 3\).*register_kernels"
-    with pytest.raises(ValueError, match=match):
-        SpectralNormalization(Unknown())(X)
+    call = r"register_kernels\(Unknown, mixing=\(-1,\)\)"
+    match = rf"`layer` .*mixing.* of shape \(3, 3\).*{call}"
+    for layer in (Unknown(), keras.Sequential([layers.Dense(4), Unknown()])):
+        with pytest.raises(ValueError, match=match):
+            SpectralNormalization(layer)(X)
 
 
 def test_lora():
@@ -268,9 +310,14 @@ def test_wrong_rank_is_the_layers_error():
 
 
 def test_register_kernels():
-    with pytest.raises(TypeError, match="`weight` must be a sequence of integers.*-1"):
-        register_kernels(Unknown, weight=-1)
+    match = "`weight` must be an integer or a sequence of integers.*Received"
+    for axes in ("a", 1.5, (None,)):
+        with pytest.raises(TypeError, match=match):
+            register_kernels(Unknown, weight=axes)
     with pytest.raises(TypeError, match="`layer_class` must be .*Received: "):
         register_kernels(layers.Dense(2), kernel=(-1,))
-    with pytest.raises(ValueError, match="`output_axes` must name .*Received none"):
+    match = r"`output_axes` must be .*register_kernels\(My, w=\(-1,\)\).*Received: "
+    with pytest.raises(TypeError, match=match):
+        register_kernels(Unknown, "weight")
+    with pytest.raises(ValueError, match=match):
         register_kernels(Unknown)

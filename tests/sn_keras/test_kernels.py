@@ -111,11 +111,12 @@ def test_register_kernels(registry):
     assert sigma == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-4)
 
 
-def test_a_subclass_has_the_kernels_of_its_parent(registry):
+@pytest.mark.parametrize("axes", [(1,), -2, np.int64(1)])
+def test_a_subclass_has_the_kernels_of_its_parent(registry, axes):
     class Child(Bilinear):
         pass
 
-    register_kernels(Bilinear, weight=(1,))
+    register_kernels(Bilinear, weight=axes)
     layer = Child()
     layer.build((None, 6))
     (kernel,) = find_kernels(layer)

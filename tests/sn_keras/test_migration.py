@@ -106,6 +106,20 @@ def test_another_norm_than_the_peers_is_told(options):
         migrate(FILES / "keras3.weights.h5", ours("keras3", **options))
 
 
+def test_outputs_of_a_short_training_are_kept_by_gamma(tmp_path):
+    def model(wrapper, **options):
+        layer = wrapper(layers.Dense(4), **options)
+        return keras.Sequential([keras.Input((8,)), layer])
+
+    theirs, file = model(layers.SpectralNormalization), tmp_path / "old.keras"
+    theirs(x := np.ones((2, 8), "float32"), training=True)
+    theirs.save(file)
+    with pytest.warns(UserWarning, match="outputs differ.*`gamma=True` there"):
+        migrate(file)
+    ours = migrate(file, model(SpectralNormalization, gamma=True))
+    np.testing.assert_allclose(numpy(ours(x)), numpy(theirs(x)), rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_u_is_taken_over():
     theirs = keras.models.load_model(FILES / "keras3.keras")

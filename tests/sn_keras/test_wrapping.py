@@ -1,5 +1,8 @@
 """wrap(model): a copy with its layers in wrappers, the inverse of fold."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -165,6 +168,21 @@ def test_where_chooses():
     assert type(again.get_layer("b")) is WeightNormalization
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        layers.Conv2D,
+        (layers.Conv2D, layers.Flatten),
+        lambda layer: layer.name != "left_out",
+    ],
+)
+def test_where_is_a_class_or_leaves_a_layer_out(where):
+    parts = [layers.Conv2D(3, 2), layers.Flatten(), layers.Dense(2, name="left_out")]
+    wrapped = wrap(keras.Sequential([keras.Input((2, 2, 2)), *parts]), where=where)
+    kinds = [type(layer) for layer in wrapped.layers]
+    assert kinds == [SpectralNormalization, layers.Flatten, layers.Dense]
+
+
 def test_a_layer_alone():
     layer = layers.Conv2D(3, 2)
     layer.build((None, 4, 4, 2))
@@ -260,6 +278,7 @@ def test_nothing_to_wrap():
         {"wrapper": layers.SpectralNormalization},
         {"wrapper": str},
         {"where": "conv"},
+        {"where": (layers.Dense, "conv")},
         {"where": lambda layer: layer.name},
         {"where": lambda layer: None},
     ],
@@ -276,9 +295,80 @@ def test_wrappers_that_a_model_holds():
     kinds = [type(layer) for layer in wrapped.layers]
     assert kinds == [layers.TimeDistributed, SpectralNormalization]
     peer = layers.SpectralNormalization(layers.Dense(3), name="of_keras")
-    model = keras.Sequential([keras.Input((4,)), peer, layers.Dense(2)])
-    with pytest.raises(ValueError, match="(?s)can't be wrapped.*of_keras.*migrate"):
-        wrap(model)
+    for held in (peer, layers.TimeDistributed(peer, name="holds of_keras")):
+        shape = (4,) if held is peer else (2, 4)
+        model = keras.Sequential([keras.Input(shape), held, layers.Dense(2)])
+        with pytest.raises(ValueError, match="(?s)can't be wrapped.*of_keras.*migrate"):
+            wrap(model)
+
+
+class Small(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.random.normal(shape, 0.0, 0.1, dtype, seed=0)
+
+
+class Holder(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(3, kernel_initializer=Small())
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_classes_of_a_script(monkeypatch):
+    """For which Keras writes no module."""
+    for kind in (Small, Holder):
+        monkeypatch.setattr(kind, "__module__", "__main__")
+    model = keras.Sequential([keras.Input((8,)), Holder()])
+    assert type(fold(model).layers[0].dense) is layers.Dense
+    assert type(wrap(model).layers[0].dense) is SpectralNormalization
+
+
+SCRIPT = """
+import keras
+from keras import layers
+from sn_keras import SpectralNormalization, fold, wrap
+
+class Own(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.ops.ones(shape, dtype)
+
+class Block(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(8, kernel_initializer=Own())
+    def call(self, x):
+        return self.dense(x)
+
+@keras.saving.register_keras_serializable()
+class Registered(Block):
+    pass
+
+class Gathered(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.block, self.last = Block(), layers.Dense(2)
+    def call(self, x):
+        return self.last(self.block(x))
+
+parts = [Block(), Registered(), layers.Dense(3, kernel_initializer=Own())]
+gathered = Gathered()
+gathered(keras.ops.ones((1, 8)))
+for model in (keras.Sequential([keras.Input((8,)), *parts]), gathered):
+    fold(model)
+    wrapped = wrap(model)
+    assert type(wrapped.layers[0].dense) is SpectralNormalization
+    fold(wrapped)
+"""
+
+
+@pytest.mark.slow
+def test_a_script():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", SCRIPT], check=True)
 
 
 def test_an_unbuilt_model():
