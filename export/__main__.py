@@ -13,8 +13,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from export import folder as folders
-
 # A command, and what it does. Its module in `export.commands` has
 # `add_arguments(parser)` and `run(options)`; `options.report` prints a line.
 COMMANDS: dict[str, str] = {
@@ -61,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         usage = parser.format_usage()
         parsed = parser.parse_args(given)
         if name in _WRITERS:  # told at once, and again when it is written
+            from export import folder as folders
+
             folders.check_target(parsed.output, parsed.overwrite)
         module.run(parsed)
     except KeyboardInterrupt:

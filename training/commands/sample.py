@@ -225,11 +225,8 @@ def _classes(
     if not known:
         for name in ("labels", "per_class"):
             if getattr(arguments, name) is not None:
-                raise ValueError(
-                    f"`{name}` must not be given: the generator is not conditional "
-                    "(one that is trained by `fit --conditioning projection` is). "
-                    f"Received: {name}={getattr(arguments, name)}"
-                )
+                wanted = "left out: G has no classes (`fit --conditioning` gives some)"
+                raise ValueError(values.message(name, wanted, getattr(arguments, name)))
     labels = None
     if arguments.labels is not None:
         labels = _numbers(arguments.labels, known, about.get("class_names") or ())
