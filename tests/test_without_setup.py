@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
         (["training", "sample", "runs/a"], "`make setup`"),
         (["training", "experiment", "time"], "`make setup`"),
         (["export", "runs/a", "--output", "exported"], "`make setup`"),
-        (["export", "verify", "exported"], "`make setup`"),
+        (["export", "benchmark", "exported"], "`make setup`"),
         (["benchmarks", "step"], "`make setup-dev`"),
         (["benchmarks", "input"], "`make setup-dev`"),
     ],
