@@ -68,7 +68,7 @@ def verdicts(folder: Path) -> dict[str, Verdict]:
         )
         if paths:
             read = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-            if any(_about(one, letter) != _about(read[0], letter) for one in read):
+            if not all(_compare(one, read[0], letter) for one in read):
                 names = ", ".join(path.name for path in paths)
                 raise ValueError(
                     "Results of a claim must be of one size, data and network to score "
@@ -96,14 +96,16 @@ def table(found: Mapping[str, Verdict]) -> str:
     return markdown(cells)
 
 
-def _about(result: judges.Result, letter: str) -> tuple[Any, ...]:
-    """Returns what must be equal for results to be judged together."""
-    base = {k: v for k, v in result["base"].items() if k not in _OWN}
-    conditions = dict(result.get("conditions", {}))
-    if letter == "a":
-        # Methods are compared within a setting: each may have its own classifier.
-        conditions.pop("graph", None)
-    return base, conditions
+def _compare(one: judges.Result, other: judges.Result, letter: str) -> bool:
+    """Whether results can be judged together, as far as both say what they rest on."""
+    # For claim a methods are compared within a setting: each may have a classifier.
+    own = {*_OWN, "graph"} if letter == "a" else set(_OWN)
+
+    def equal(a: dict[str, Any], b: dict[str, Any]) -> bool:
+        return all(a[name] == b[name] for name in (a.keys() & b.keys()) - own)
+
+    parts = ("base", "conditions")
+    return all(equal(one.get(part, {}), other.get(part, {})) for part in parts)
 
 
 def _seeds(read: Sequence[judges.Result]) -> int:
