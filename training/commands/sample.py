@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import memory, quiet, values
+from training.data.names import composed
 from training.storage.files import check_replaceable
 from training.storage.folder import RunFolder
 from training.storage.singles import earlier_singles
@@ -272,10 +272,9 @@ def _names(about: dict[str, Any]) -> list[str] | None:
 
 def _numbers(text: str, classes: int, names: Sequence[str]) -> list[int]:
     """Returns classes as numbers; a name comes before a number."""
-    # Accents may be stored as one letter or two.
-    names = [unicodedata.normalize("NFC", name).strip() for name in names]
+    names = [composed(name).strip() for name in names]
     numbers = []
-    for part in unicodedata.normalize("NFC", text).split(","):
+    for part in composed(text).split(","):
         part = part.strip()
         if part in names:
             numbers.append(names.index(part))

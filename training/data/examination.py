@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from training.data.decoding import BrokenImageError, Traits
-from training.data.listing import Listing, composed, named
+from training.data.listing import Listing, named
+from training.data.names import composed
 from training.terminal import countdown
 
 # Files that a thread takes at a time: handing them over one by one takes as long as

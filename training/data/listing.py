@@ -6,13 +6,13 @@ import dataclasses
 import hashlib
 import os
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from training.data.names import composed
 from training.data.sources import NoSuchSplitError
 
 SUFFIXES = (
@@ -287,11 +287,6 @@ def _part(listing: Listing, split: str | None, held_out: float) -> Listing:
             f"Received: split={held_out} of {len(listing)} images in {listing.root}"
         )
     return listing.part(test if split == "test" else ~test, split)
-
-
-def composed(name: str) -> str:
-    """Returns a file's name as it is everywhere: macOS takes accents apart."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _draw(name: str) -> float:

@@ -1,8 +1,9 @@
-"""The names that `load` knows; no TensorFlow, so that a command line is fast."""
+"""Names of data and of files; no TensorFlow, so that a command line is fast."""
 
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Mapping
 
 
@@ -101,3 +102,11 @@ def parse_name(name: str, split: str | None) -> tuple[ShortName, str]:
     found = SHORT_NAMES.get(dataset)
     pad = found is not None and found.pad
     return ShortName(dataset, "", pad=pad), named_split or split or "train"
+
+
+def composed(name: str) -> str:
+    """Returns a file's or class's name as it is everywhere.
+
+    macOS takes accents apart.
+    """
+    return unicodedata.normalize("NFC", name)
