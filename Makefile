@@ -65,6 +65,9 @@ demo: setup
 	@echo "TensorBoard logs   $(RUN)/logs/  ($(BIN)/tensorboard --logdir $(RUN)/logs)"
 	@echo "Exported models    $(RUN)/exported/"
 
+# JAX compiles operation by operation: what one process has compiled the others take.
+test: export JAX_COMPILATION_CACHE_DIR = $(abspath $(VENV))/.jax
+test: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
 test: setup-dev
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PYTEST) -n $(WORKERS) --dist loadfile tests/sn_keras
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(PYTEST) -n $(WORKERS) --dist loadfile

@@ -17,7 +17,7 @@ def soak(tmp_path, *arguments):
 
 @pytest.mark.slow
 def test_killed_runs_end_equal(tmp_path, capsys):
-    result = soak(tmp_path, "--kills", "2", "--kills-per-run", "2", "--steps", "40")
+    result = soak(tmp_path, "--kills", "2", "--kills-per-run", "2", "--steps", "20")
     assert result["equal"] == len(result["kills"]) == 2
     assert all(run["differences"] == [] for run in result["runs"])
     known = {*places.PLACES, places.START}
