@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training import quiet
+from training.evaluation import compare
 from training.storage.files import check_replaceable
 from training.storage.folder import RunFolder
 
@@ -30,9 +30,6 @@ def run(arguments: argparse.Namespace) -> None:
     folders = [RunFolder(path) for path in arguments.runs]
     for folder in folders:
         folder.config()
-    quiet.import_tensorflow()
-    from training.evaluation import compare
-
     groups = compare.group_reports(folders)
     print("\n\n".join(compare.table(group) for group in groups))
     if len(groups) > 1:

@@ -9,8 +9,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from training import values
 from training.storage.files import write_json
 from training.storage.folder import RunFolder
@@ -111,6 +109,8 @@ def save_report(folder: RunFolder, report: Report) -> Path:
     curve = [r for r in load_reports(folder) if r.series == report.series]
     events = folder.logs / f"scores-{report.series}"
     shutil.rmtree(events, ignore_errors=True)
+    import tensorflow as tf  # which `compare` would wait for
+
     writer = tf.summary.create_file_writer(str(events))
     with writer.as_default():
         for point in curve:

@@ -186,6 +186,11 @@ json.dump(ended, sys.stdout)
 """
     expected = {**LIGHT, **LIGHT_EXPERIMENTS}
     lines = [line.format(tmp_path / "run") for line in expected]
+    unscored = tmp_path / "unscored"
+    unscored.mkdir()
+    (unscored / "config.json").write_text("{}")
+    lines.insert(0, f"compare {unscored}")
+    answers = [(1, "`python -m training evaluate RUN`"), *expected.values()]
     done = subprocess.run(
         [sys.executable, "-c", code],
         input=json.dumps(lines),
@@ -195,7 +200,7 @@ json.dump(ended, sys.stdout)
     )
     ended = json.loads(done.stdout)
     for line, (code, text), (status, out, heavy) in zip(
-        lines, expected.values(), ended, strict=True
+        lines, answers, ended, strict=True
     ):
         light = {"numpy"} if line.startswith("experiment") else set()
         assert status == code and set(heavy) <= light, (line, out, heavy)
