@@ -81,9 +81,9 @@ def _random_arguments(model: Layer) -> tuple[Any, Any]:
 def _random_inputs(model: Layer, size: int) -> tuple[list[Any], dict[str, Any]]:
     rng = np.random.default_rng(0)
 
-    def draw(shape: Any, dtype: str) -> Any:
+    def draw(shape: Any, dtype: str, batch: int = 2) -> Any:
         sizes = [size if n is None else int(n) for n in tuple(shape)[1:]]
-        values = rng.uniform(0, 2, (2, *sizes))
+        values = rng.uniform(0, 2, (batch, *sizes))
         return keras.ops.cast(values.astype("float32"), dtype)
 
     while isinstance(model, Reparameterization):
@@ -91,8 +91,11 @@ def _random_inputs(model: Layer, size: int) -> tuple[list[Any], dict[str, Any]]:
     tensors = getattr(model, "inputs", None)
     if isinstance(model, keras.Model) and tensors:
         tensors = tensors[0] if isinstance(model, keras.Sequential) else model.input
-        drawn = keras.tree.map_structure(lambda x: draw(x.shape, x.dtype), tensors)
-        return [drawn], {}
+
+        def draw_like(x: Any) -> Any:
+            return draw(x.shape, x.dtype, x.shape[0] or 2)
+
+        return [keras.tree.map_structure(draw_like, tensors)], {}
     shapes = build_shapes(model) or {}
     if not shapes:
         raise ValueError("the shape that it was built for is not known")

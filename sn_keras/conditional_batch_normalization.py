@@ -113,6 +113,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             synchronized=synchronized,
             # Its output stays in float32 until γ and β were applied.
             dtype=self._state_dtype,
+            trainable=self.trainable,
             name="normalization",
         )
 

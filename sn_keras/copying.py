@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 from keras.layers import Layer
 
-from sn_keras.keras_private import flatten_layers, sublayers
+from sn_keras.keras_private import flatten_layers, freeze_alone, sublayers
 from sn_keras.reparameterization import Reparameterization
 
 
@@ -157,7 +157,21 @@ def assign_weights(
         )
     for source, target in zip(sources, targets, strict=True):
         target.assign((values or {}).get(id(source), source))
+        target.trainable = source.trainable
     finalize_states(copy)
+
+
+def freeze_like(layers: Iterable[Layer], copies: Iterable[Layer]) -> None:
+    """Freezes the copies of frozen layers; a config of one's own needn't say so.
+
+    Args:
+        layers: the layers.
+        copies: theirs, in the same order; of others nothing is known and none frozen.
+    """
+    layers, copies = list(layers), list(copies)
+    if list(map(type, layers)) == list(map(type, copies)):
+        for layer, copy in zip(layers, copies, strict=True):
+            freeze_alone(copy, not layer.trainable)
 
 
 def finalize_states(model: Layer) -> None:

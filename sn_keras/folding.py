@@ -12,6 +12,7 @@ from sn_keras.copying import (
     assign_weights,
     build_like,
     check_built,
+    freeze_like,
     without_state,
 )
 from sn_keras.effective_kernels import effective_kernels
@@ -64,6 +65,8 @@ def fold(model: LayerOrModel, inputs: Any = None) -> LayerOrModel:
     wrappers = [x for x in flatten_layers(model) if isinstance(x, Reparameterization)]
     sources = without_state(model, wrappers)
     assign_weights(model, sources, plain, plain.weights, effective_kernels(model))
+    layers = (x for x in flatten_layers(model) if not isinstance(x, Reparameterization))
+    freeze_like(layers, flatten_layers(plain))
     check_equal(model, plain, inputs)
     return plain
 

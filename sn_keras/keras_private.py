@@ -59,6 +59,23 @@ def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return list(layer._layers)
 
 
+def freeze_alone(layer: keras.layers.Layer, frozen: bool) -> None:
+    """Freezes a layer or not, and leaves those inside it, and its weights, as they are.
+
+    `Layer.trainable` goes down to all that is inside.
+    """
+    layer._trainable = not frozen
+
+
+def trained_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """Returns the weights that are trained unless their layer is frozen.
+
+    `Layer.trainable_weights` has none of a frozen layer.
+    """
+    owners = flatten_layers(layer)
+    return [weight for owner in owners for weight in owner._trainable_variables]
+
+
 def build_shapes(layer: keras.layers.Layer) -> dict[str, Any] | None:
     """Returns the shapes that `build` was called with, by its arguments' names.
 

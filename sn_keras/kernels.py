@@ -92,7 +92,10 @@ class Kernel:
 
 
 def find_kernels(
-    layer: keras.layers.Layer, names: Sequence[str] | None = None
+    layer: keras.layers.Layer,
+    names: Sequence[str] | None = None,
+    *,
+    among_others: bool = False,
 ) -> list[Kernel]:
     """Returns the kernels of a built layer and of all layers inside it.
 
@@ -103,13 +106,15 @@ def find_kernels(
         layer: a built layer.
         names: those that are wanted, by name, by its end (`kernel`) or beginning
             (`query`); all if None.
+        among_others: whether there may be weights that look like a kernel and are not
+            known as one.
 
     Returns:
         A list with one `Kernel` or more, each variable once.
 
     Raises:
         ValueError: if there is no kernel, or one without entries; if none has one of
-            the names; if all are wanted and there is a trainable weight that looks
+            the names; if all are wanted and there is a weight to be trained that looks
             like one but is not known as one; if a layer is quantised, has LoRA
             enabled or is rematerialised.
     """
@@ -151,7 +156,8 @@ def find_kernels(
         )
     if names is not None:
         return _selected(kernels, names)
-    _refuse_unknown(layer, kernels)
+    if not among_others:
+        _refuse_unknown(layer, kernels)
     return kernels
 
 
@@ -171,8 +177,8 @@ def check_supported(owner: keras.layers.Layer) -> None:
         return
     raise ValueError(
         f"`layer` {owner.name!r} ({type(owner).__name__}) {problem}, so its kernel is "
-        "not a variable that can be normalized. Call `sn_keras.fold(model)` first and "
-        "apply it to the folded model."
+        "not a variable that can be normalized. Wrap the layer without, and apply that "
+        "to what `sn_keras.fold(model)` returns."
     )
 
 
@@ -203,10 +209,10 @@ def _selected(kernels: list[Kernel], names: Sequence[str]) -> list[Kernel]:
 
 def _refuse_unknown(layer: keras.layers.Layer, kernels: list[Kernel]) -> None:
     known = {id(kernel.variable) for kernel in kernels}
-    for weight in layer.weights:
+    # Of frozen layers too, which may be trained later.
+    for weight in keras_private.trained_weights(layer):
         if (
-            weight.trainable
-            and len(weight.shape) >= 2
+            len(weight.shape) >= 2
             and id(weight) not in known
             and weight.name not in NOT_KERNELS
         ):

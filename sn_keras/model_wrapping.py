@@ -15,6 +15,7 @@ from sn_keras.copying import (
     assign_weights,
     build_like,
     check_built,
+    freeze_like,
     is_of_keras,
     without_state,
 )
@@ -115,6 +116,8 @@ def wrap(
         reason = "created in `build`, or built in the constructor, of the layer around"
         raise _cannot(model, [(layer, reason) for layer in left])
     assign_weights(model, model.weights, copy, without_state(copy, made))
+    copies = [layer for layer in flatten_layers(copy) if layer not in made]
+    freeze_like(flatten_layers(model), copies)
     for one in made:
         converge(one)
         if isinstance(one, NormDivision):
@@ -142,9 +145,8 @@ def _choose(model: Layer, where: Where) -> list[Layer]:
         elif not is_of_keras(type(layer)):
             inside.extend(reversed(sublayers(layer)))
     if not chosen:
-        what = "`where` chooses no layer"
-        if where is None:
-            what = "no layer has a kernel, other than in a wrapper,"
+        nothing = "no layer has a kernel, other than in a wrapper,"
+        what = nothing if where is None else "`where` chooses no layer"
         raise ValueError(f"There is nothing to wrap: {what} in `model` {model.name!r}.")
     problems = []
     for layer in chosen.values():

@@ -20,6 +20,7 @@ from sn_keras.substitution import Substitution
 from sn_keras.wrapping import (
     check_kernel_axes,
     check_layer,
+    check_not_taken_apart,
     default_name,
     give_dtype,
     is_unwrapping,
@@ -78,13 +79,7 @@ class Reparameterization(keras.layers.Wrapper):
         **kwargs: Any,
     ):
         check_layer(layer)
-        if "go_backwards" in kwargs:
-            raise ValueError(
-                f"A {type(self).__name__} can't be placed inside "
-                "`keras.layers.Bidirectional`, which takes its layer apart. Write "
-                f"`{type(self).__name__}(Bidirectional(layer))` instead: both "
-                "directions are normalized, each by itself."
-            )
+        check_not_taken_apart(type(self), kwargs)
         give_dtype(kwargs.pop("dtype", None), layer)
         if kwargs.get("name") is None:
             # `model.summary()` shows a layer's name and class: say what is inside.
@@ -170,6 +165,16 @@ class Reparameterization(keras.layers.Wrapper):
 
     # What Keras calls.
 
+    @property
+    def dtype_policy(self) -> Any:
+        return super().dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        # The layer inside computes by it, and no autocast scope opens around `call`.
+        self.layer.dtype_policy = value
+        keras.layers.Layer.dtype_policy.fset(self, self.layer.variable_dtype)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         token = _called.set(self)
         if not self.built and not self.layer.built:
@@ -194,8 +199,7 @@ class Reparameterization(keras.layers.Wrapper):
                 self.layer.built = True
         kernels = find_kernels(self.layer, self.kernels)
         for kernel in kernels:
-            several = len(kernels) > 1
-            prefix = kernel.name.replace("/", "_") + "_" if several else ""
+            prefix = kernel.name.replace("/", "_") + "_" if len(kernels) > 1 else ""
             self.build_kernel(kernel, prefix)
         self.built = True
 
@@ -204,8 +208,7 @@ class Reparameterization(keras.layers.Wrapper):
             # `TimeDistributed` passes `__call__` by, which would leave its autocast
             # scope in force and round the kernel before its norm is taken.
             return self(*args, training=training, **kwargs)
-        substitutes = self.substitutes(bool(training))
-        scope = Substitution(substitutes)
+        scope = Substitution(self.substitutes(bool(training)))
         if training is not None:
             kwargs["training"] = training
         with scope:

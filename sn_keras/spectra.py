@@ -73,7 +73,7 @@ def _matrices(layer: keras.layers.Layer, normalized: bool) -> dict[str, np.ndarr
         )
     values = effective_kernels(layer) if normalized else {}
     matrices: dict[str, np.ndarray] = {}
-    for kernel in find_kernels(layer):
+    for kernel in find_kernels(layer, among_others=True):
         value = values.get(id(kernel.variable), kernel.variable)
         path = kernel.variable.path
         # Models of one constructor have kernels of the same paths.

@@ -53,6 +53,17 @@ def check_layer(layer: Any) -> None:
         )
 
 
+def check_not_taken_apart(wrapper: type, options: Mapping[str, Any]) -> None:
+    """Raises if a wrapper is made by `Bidirectional`, which adds an option."""
+    if "go_backwards" in options:
+        raise ValueError(
+            f"A {wrapper.__name__} can't be placed inside "
+            "`keras.layers.Bidirectional`, which takes its layer apart. Write "
+            f"`{wrapper.__name__}(Bidirectional(layer))` instead: both "
+            "directions are normalized, each by itself."
+        )
+
+
 def kernel_axes(wrapper: Any) -> dict[str, Any]:
     """Returns, as JSON, which axes of each kernel count as output.
 

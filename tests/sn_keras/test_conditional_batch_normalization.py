@@ -189,6 +189,15 @@ def test_mixed_precision_computes_in_float32(half):
     np.testing.assert_allclose(rows, np.tile(mean, (len(x), 1)), rtol=1e-6)
 
 
+def test_made_frozen_it_keeps_its_statistics():
+    x, labels = data(4, 4, 5)
+    frozen = ConditionalBatchNormalization(CLASSES, trainable=False)
+    again = ConditionalBatchNormalization.from_config(frozen.get_config())
+    for layer in (frozen, again):
+        layer(x, labels, training=True)
+        np.testing.assert_array_equal(numpy(layer.normalization.moving_mean), 0)
+
+
 def test_config_round_trip():
     layer = ConditionalBatchNormalization(
         7, axis=1, momentum=0.5, epsilon=1e-4, gamma_initializer="zeros", name="cbn"

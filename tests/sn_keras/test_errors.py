@@ -206,8 +206,9 @@ def test_an_unknown_weight_is_not_left_unnormalized_in_silence():
     call = r"register_kernels\(Unknown, mixing=\(-1,\)\)"
     match = rf"`layer` .*mixing.* of shape \(3, 3\).*{call}"
     for layer in (Unknown(), keras.Sequential([layers.Dense(4), Unknown()])):
-        with pytest.raises(ValueError, match=match):
-            SpectralNormalization(layer)(X)
+        for trainable in (True, False):
+            with pytest.raises(ValueError, match=match):
+                SpectralNormalization(layer, trainable=trainable)(X)
 
 
 def test_lora():

@@ -370,6 +370,12 @@ def test_a_model_that_draws_random_numbers_can_be_folded():
     fold(keras.Sequential([keras.Input((8,)), dense, Noise()]))
 
 
+def test_a_batch_that_is_given_is_compared_on():
+    inputs = keras.Input(batch_shape=(4, 6))
+    outputs = SpectralNormalization(layers.Dense(4))(inputs)
+    fold(keras.Model(inputs, keras.ops.reshape(outputs, (4, 2, 2))))
+
+
 @pytest.mark.slow
 def test_a_stateful_layer_keeps_its_state():
     lstm = layers.LSTM(5, stateful=True)

@@ -82,6 +82,28 @@ def test_inside_a_mixed_model_the_kernel_is_not_rounded(policy, place):
     np.testing.assert_allclose(kernel.T @ v, sigma * u, atol=2e-6)
 
 
+@pytest.mark.parametrize("of_all_inside", [True, False])
+def test_a_policy_that_is_set_later_is_that_of_the_layer_inside(of_all_inside):
+    seen = []
+
+    class Recording(layers.Dense):
+        def call(self, inputs):
+            seen.append(numpy(keras.ops.cast(self.kernel, "float32")))
+            return super().call(inputs)
+
+    wrapped = SpectralNormalization(Recording(3))
+    wrapped.build((None, 32))
+    # In float16 it would be infinite.
+    wrapped.layer.kernel.assign(wrapped.layer.kernel * 1e6)
+    for layer in (wrapped, wrapped.layer) if of_all_inside else (wrapped,):
+        layer.dtype_policy = "mixed_float16"
+    outputs = wrapped(X, training=True)
+    assert keras.backend.standardize_dtype(outputs.dtype) == "float16"
+    sigma = float(wrapped.sigma())
+    expected = numpy(wrapped.layer.kernel) / sigma
+    np.testing.assert_allclose(seen[-1], expected, rtol=1e-3, atol=1e-6)
+
+
 def test_a_float32_layer_in_a_float16_model_gets_a_float32_kernel():
     seen = []
 

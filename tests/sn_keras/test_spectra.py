@@ -73,6 +73,20 @@ def test_kernels_of_the_same_path_are_all_there():
     assert singular_values(model).keys() == norms.keys()
 
 
+def test_weights_that_are_no_kernels_may_be_beside_them():
+    class Constant(layers.Layer):
+        def build(self, shape):
+            self.constant = self.add_weight(shape=(4, 4), name="constant")
+
+        def call(self, x):
+            return x + self.constant
+
+    dense = layers.Dense(3)
+    model = keras.Sequential([keras.Input((4, 4)), Constant(), dense])
+    assert spectral_norms(model).keys() == {dense.kernel.path}
+    assert singular_values(model).keys() == {dense.kernel.path}
+
+
 def test_an_unbuilt_layer_is_refused():
     with pytest.raises(ValueError, match="`layer` 'late' is not built"):
         spectral_norms(layers.Dense(3, name="late"))

@@ -158,6 +158,30 @@ def test_frozen_layers_stay_frozen():
     assert len(other.trainable_weights) == 3
 
 
+def test_frozen_layers_of_a_constructor_stay_frozen():
+    class Made(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.a = SpectralNormalization(layers.Dense(4))
+            self.b = layers.Dense(4)
+            self.outer = keras.Sequential([layers.BatchNormalization(), self.b])
+
+        def call(self, x):
+            return self.outer(self.a(x))
+
+    model = Made()
+    model(X)
+    # One that is inside of two, and a part of what is trained.
+    model.a.trainable = model.b.trainable = False
+    model.outer.layers[0].trainable = False
+    for copy in (fold(model), wrap(model)):
+        frozen = [one.trainable for one in (copy.a, copy.b, copy.outer.layers[0])]
+        assert frozen == [False, False, False] and copy.outer.trainable
+        assert copy.trainable_variables == []
+        copy(X + 5, training=True)
+        np.testing.assert_array_equal(numpy(copy.outer.layers[0].moving_mean), 0)
+
+
 def test_where_chooses():
     model = sequential()
     wrapped = wrap(model, WeightNormalization, lambda layer: layer.name == "b")
