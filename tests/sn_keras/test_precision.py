@@ -100,6 +100,7 @@ def test_a_policy_that_is_set_later_is_that_of_the_layer_inside(of_all_inside):
     outputs = wrapped(X, training=True)
     assert keras.backend.standardize_dtype(outputs.dtype) == "float16"
     sigma = float(wrapped.sigma())
+    assert np.isfinite(sigma)
     expected = numpy(wrapped.layer.kernel) / sigma
     np.testing.assert_allclose(seen[-1], expected, rtol=1e-3, atol=1e-6)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
+from typing import Any
 
 from training import arguments as options
 from training.data import known_names
@@ -15,7 +16,7 @@ from training.networks.conditional import CONDITIONINGS
 from training.normalizers import NORMALIZERS
 from training.runs import checks, fit, paper, resuming
 from training.runs.options import RunOptions
-from training.runs.preset import SETTINGS, Preset
+from training.runs.preset import SETTINGS, Preset, Setting
 from training.storage.folder import RunFolder
 from training.terminal import duration
 
@@ -116,6 +117,11 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[Preset, RunOptions]:
             checks.data(base.data)
         except ValueError:
             raise ValueError(gone(base.data)) from None
+    if changes.get("setting", base.setting) != base.setting:
+        # With its own numbers: those of a preset are for the preset's setting.
+        names = [field.name for field in dataclasses.fields(Setting)]
+        unset: dict[str, Any] = dict.fromkeys(names)
+        base = dataclasses.replace(base, **unset)
     changed = dataclasses.replace(base, **changes)
     asked = options.given(arguments, RunOptions)
     options_of_run = dataclasses.replace(how, **asked)

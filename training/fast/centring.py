@@ -26,12 +26,12 @@ def forms(network: keras.Model) -> list[Form]:
     """
     found = []
     for layer in keras_private.flatten_layers(network):
-        # By its very type: a subclass may compute something else.
-        kind = type(layer)
-        if kind is keras.layers.GroupNormalization:
+        # A subclass may compute something else.
+        call = type(layer).call
+        if call is keras.layers.GroupNormalization.call:
             found.append(Form(layer, "call", _group_norm))
         # With `rms_scaling` the result depends on the mean.
-        elif kind is keras.layers.LayerNormalization and not layer.rms_scaling:
+        elif call is keras.layers.LayerNormalization.call and not layer.rms_scaling:
             found.append(Form(layer, "call", _layer_norm))
     return found
 

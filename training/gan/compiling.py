@@ -41,7 +41,8 @@ class Arguments:
     def __post_init__(self) -> None:
         for name in _OPTIMIZERS:
             setattr(self, name, _optimizer(name, getattr(self, name)))
-        if self.generator_optimizer is self.discriminator_optimizer:
+        first, second = (keras_private.inner(getattr(self, x)) for x in _OPTIMIZERS)
+        if first is second:
             raise ValueError(
                 "`generator_optimizer` and `discriminator_optimizer` must be two "
                 "objects: each keeps the state of its own network's weights."

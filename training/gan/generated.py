@@ -57,13 +57,13 @@ def drawn(
 
 
 def averaged(
-    generator: keras.Model, optimizer: keras.optimizers.Optimizer
+    generator: keras.Model, optimizer: keras.optimizers.Optimizer | None
 ) -> keras.Model | None:
-    """Returns a copy of G with the averages of its weights, if the optimizer has any.
+    """Returns a copy of G with the averages of its weights, if an optimizer has any.
 
     What was frozen when the optimizer was made has no average: it is copied.
     """
-    if not keras_private.inner(optimizer).use_ema:
+    if optimizer is None or not keras_private.inner(optimizer).use_ema:
         return None
     # Not in the strategy's scope, where all workers would have to make one: the chief
     # alone saves it.

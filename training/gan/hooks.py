@@ -10,10 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import keras_private
+from training import keras_private, values
 from training.fast import form, gradients
-from training.gan import compiling
+from training.gan import compiling, input_checks
 from training.gan.step import Step
+from training.gan.wiring import Wiring
 
 _NETWORKS = ("generator", "discriminator")
 _ARGUMENTS = (
@@ -65,6 +66,7 @@ class KerasModel(keras_private.BuiltModel):
 
     generator: keras.Model
     discriminator: keras.Model
+    _wiring: Wiring
     # Keras' own, which it doesn't annotate.
     train_function: Any
     optimizer: Any
@@ -72,6 +74,7 @@ class KerasModel(keras_private.BuiltModel):
     def _prepare(self) -> None:
         # `fit` would otherwise call the model on images to build it.
         self.built = True
+        self.generator_optimizer: Any = None
         self._elements: Any = None
         # float64 holds the sum of float32 losses exactly, so that it is the same in
         # whatever parts the replicas keep it; a checkpoint shares it out anew.
@@ -104,7 +107,8 @@ class KerasModel(keras_private.BuiltModel):
     def step(self) -> int:
         """The number of updates of G so far.
 
-        With `gradient_accumulation_steps` each of its micro-batches counts.
+        With `gradient_accumulation_steps` each of its micro-batches counts, and an
+        update whose float16 gradients overflow doesn't. New optimizers count anew.
         """
         return int(self.optimizer.iterations.numpy()) if self.compiled else 0
 
@@ -159,6 +163,31 @@ class KerasModel(keras_private.BuiltModel):
             logs = {name: tf.reshape(value, [1]) for name, value in logs.items()}
         return logs
 
+    def train_on_batch(
+        self, x: Any, y: Any = None, *arguments: Any, **options: Any
+    ) -> Any:
+        """Takes one step, on the images (and labels) of its batches.
+
+        Args:
+            x: an array of `discriminator_steps` batches of real images, in [−1, 1].
+            y: their labels, if the model has classes.
+            *arguments: as in `keras.Model.train_on_batch`, without weights.
+            **options: likewise.
+
+        Raises:
+            TypeError: if there are weights of samples or classes.
+            ValueError: if images or labels are not what the networks take.
+        """
+        names = ("sample_weight", "class_weight", "return_dict")
+        options |= dict(zip(names, arguments, strict=False))
+        for name in names[:2]:
+            if options.get(name) is not None:
+                raise TypeError(f"A GAN takes no `{name}`: {_NO_LOSS}")
+        labels = None if y is None else np.asarray(y)
+        input_checks.images(np.asarray(x), self._wiring.image_shape)
+        input_checks.labels("`y`", labels, len(x), self._wiring.num_classes)
+        return super().train_on_batch(x, y, **options)
+
     def test_step(self, data: Any) -> dict[str, Any]:
         """Not there: a GAN has no loss on data that would say how good it is."""
         raise NotImplementedError(f"A GAN has no `evaluate`: {_NO_LOSS}")
@@ -167,8 +196,12 @@ class KerasModel(keras_private.BuiltModel):
         """Writes all to a `.keras` file, from which training goes on.
 
         Raises:
-            ValueError: if a weight is not finite; what was in the file stays.
+            ValueError: if the file is none, or a weight is not finite; what was in the
+                file stays.
         """
+        if not str(filepath).endswith(".keras"):
+            wanted = "a path that ends in .keras"
+            raise ValueError(values.message("filepath", wanted, filepath))
         self._check_finite("save")
         super().save(filepath, *arguments, **options)
 
@@ -218,30 +251,6 @@ class KerasModel(keras_private.BuiltModel):
                     "not. `keras.callbacks.TerminateOnNaN` ends `fit` when a loss is "
                     "not finite."
                 )
-
-
-class _OfBothLosses(keras.callbacks.TerminateOnNaN):
-    """Keras' own looks at a log named `loss` alone, which a GAN doesn't have."""
-
-    def on_batch_end(self, batch: int, logs: Any = None) -> None:
-        total = float(sum(np.mean(value) for value in (logs or {}).values()))
-        super().on_batch_end(batch, {"loss": total})
-
-
-def adapted(callbacks: Any) -> Any:
-    """Returns callbacks with each `TerminateOnNaN` as one that looks at both losses."""
-    if callbacks is None or isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks
-    if isinstance(callbacks, keras.callbacks.Callback):
-        callbacks = [callbacks]
-    found = []
-    for one in callbacks:
-        if type(one) is keras.callbacks.TerminateOnNaN:
-            of_both = _OfBothLosses()
-            of_both.__dict__.update(one.__dict__)
-            one = of_both
-        found.append(one)
-    return found
 
 
 def is_finite(variable: keras.Variable) -> bool:

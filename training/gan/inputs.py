@@ -52,14 +52,14 @@ class Steps:
         """Raises a ValueError if Keras would go beyond an epoch's last step.
 
         Args:
-            steps_per_epoch: the steps of an epoch.
+            steps_per_epoch: the steps of an epoch, or None: as many as there are.
             together: `steps_per_execution`.
         """
-        if self.of_a_pass is not None and (steps_per_epoch or 0) % together:
+        if (steps_per_epoch or 0) % together:
             raise ValueError(
                 f"`steps_per_epoch` must be a multiple of `steps_per_execution`, "
-                f"{together}, for an array. Received: steps_per_epoch="
-                f"{steps_per_epoch} (by default those of a pass)"
+                f"{together}. Received: steps_per_epoch={steps_per_epoch} (by default, "
+                "for an array, those of a pass)"
             )
 
 
@@ -144,19 +144,20 @@ def of_dataset(
 
     The first batch is checked before anything is trained, the others as they come.
     """
+    first = None
     if isinstance(dataset, keras.utils.PyDataset):
-        dataset = _of_py_dataset(dataset)
+        dataset, first = _of_py_dataset(dataset)
     spec = dataset.element_spec
-    if isinstance(spec, (tuple, list)) and len(spec) in (1, 2):
-        labelled = len(spec) == 2
-    elif isinstance(spec, tf.TensorSpec):
-        labelled = False
-    else:
+    labelled = isinstance(spec, (tuple, list)) and len(spec) == 2
+    parts = spec if isinstance(spec, (tuple, list)) else (spec,)
+    plain = all(isinstance(part, tf.TensorSpec) for part in parts)
+    if not plain or len(parts) not in (1, 2):
         raise ValueError(
             "The elements of `x` must be images or `(images, labels)`, without "
             f"weights of samples. Received: x with elements {spec}"
         )
-    first = next(iter(dataset.take(1)), None)
+    if first is None:
+        first = next(iter(dataset.take(1)), None)
     if first is None:
         raise ValueError("`x` must not be empty. Received: a dataset without elements.")
     flat = tf.nest.flatten(first)
@@ -212,27 +213,37 @@ def without_end(steps: Steps, steps_per_epoch: int | None) -> tuple[Steps, int]:
     return steps, steps_per_epoch or length
 
 
-def _of_py_dataset(dataset: keras.utils.PyDataset) -> tf.data.Dataset:
-    """Returns the batches of a Keras `PyDataset` with a length, in its order."""
+def _of_py_dataset(dataset: keras.utils.PyDataset) -> tuple[tf.data.Dataset, Any]:
+    """Returns the batches of a Keras `PyDataset` with a length, and the first one."""
     if dataset.num_batches is None:
         raise ValueError(
             "`x` must have a known number of batches, its `__len__`. Received: "
             f"{type(dataset).__name__} of `num_batches` None"
         )
 
+    def batch(index: int) -> Any:
+        found = dataset[index]
+        if isinstance(found, (tuple, list)):
+            # A list is a tuple to Keras, and labels of None are none.
+            found = tuple(found[:1] if list(found[1:]) == [None] else found)
+        return found
+
     def batches() -> Iterator[Any]:
+        dataset.on_epoch_begin()
         for i in range(len(dataset)):
-            yield dataset[i]
+            yield batch(i)
         dataset.on_epoch_end()
 
     def spec(part: Any) -> tf.TensorSpec:
         array = np.asarray(part)
         return tf.TensorSpec([None, *array.shape[1:]], array.dtype)
 
+    first = batch(0)
     found = tf.data.Dataset.from_generator(
-        batches, output_signature=tf.nest.map_structure(spec, dataset[0])
+        batches, output_signature=tf.nest.map_structure(spec, first)
     )
-    return found.apply(tf.data.experimental.assert_cardinality(len(dataset)))
+    length = tf.data.experimental.assert_cardinality(len(dataset))
+    return found.apply(length), first
 
 
 def _join(*parts: tf.Tensor) -> Any:

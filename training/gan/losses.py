@@ -105,3 +105,15 @@ def from_json(loss: Any) -> Any:
     if isinstance(loss, str):
         return loss
     return [keras.saving.deserialize_keras_object(one) for one in loss]
+
+
+def scalar(network: str, loss: Any) -> Any:
+    """Returns a network's loss, or raises a ValueError if it is no scalar tensor."""
+    shape = getattr(loss, "shape", None)
+    if getattr(shape, "rank", None) != 0:
+        received = repr(loss) if shape is None else f"a loss of shape {tuple(shape)}"
+        raise ValueError(
+            f"`loss` of the {network} must be a scalar, such as a mean over the batch. "
+            f"Received: {received}"
+        )
+    return loss

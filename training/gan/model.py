@@ -14,6 +14,7 @@ from training.devices import strategies
 from training.gan import compiling, draws, generated, hooks, inputs, wiring
 from training.gan.gradient_penalty import GradientPenalty
 from training.gan.input_checks import explained
+from training.gan.keras_callbacks import adapted
 from training.gan.losses import AdversarialLoss
 from training.gan.step import Step
 
@@ -23,8 +24,8 @@ class GAN(hooks.KerasModel):
     """Trains a generator G against a discriminator D.
 
     One step is one update of G, then `discriminator_steps` updates of D, each with a
-    fresh batch of real and of generated images. The step, the learning rate schedule
-    and `fit`'s `steps_per_epoch` count updates of G.
+    fresh batch of real and of generated images. The step, `fit`'s `steps_per_epoch` and
+    the schedule of G's optimizer count updates of G, that of D's optimizer those of D.
 
     G's update watches G's weights alone and D's update D's, so that neither computes
     the other's gradient. Losses that layers add (regularizers) count in the update of
@@ -33,8 +34,8 @@ class GAN(hooks.KerasModel):
     batch: one replica and several give the same weights. (Batch norm in D or G uses
     the statistics of each replica's share.)
 
-    Latents are a function of `seed`, the step and the position in the batch, so a run
-    that is stopped and carried on draws what it would have drawn.
+    Latents are a function of `seed`, the step, the batch's size and the position in it,
+    so a run that is stopped and carried on draws what it would have drawn.
 
     Args:
         generator: a model from latents, shape `(batch, latent_dim)`, to images; with
@@ -57,7 +58,7 @@ class GAN(hooks.KerasModel):
             together, which is faster, `"separate"` on each apart. Defaults to
             `"auto"`: joint unless D has batch norm, whose statistics would mix.
         seed: seed of latents and labels. Defaults to 0.
-        **kwargs: `name`.
+        name: the model's name.
 
     Raises:
         TypeError: if a network is no Keras layer.
@@ -93,9 +94,9 @@ class GAN(hooks.KerasModel):
         num_classes: int | None = None,
         discriminator_call: str = "auto",
         seed: int = 0,
-        **kwargs: Any,
+        name: str | None = None,
     ):
-        super().__init__(**kwargs)
+        super().__init__(name=name)
         self.generator = generator
         self.discriminator = discriminator
         self.discriminator_steps = values.integer(
@@ -108,7 +109,7 @@ class GAN(hooks.KerasModel):
         self.discriminator_call = values.name(
             "discriminator_call", discriminator_call, calls
         )
-        self.seed = values.integer("seed", seed, 0)
+        self.seed = values.integer("seed", seed, 0, 2**63 - 1)
         self._wiring = wiring.connect(
             generator,
             discriminator,
@@ -219,7 +220,8 @@ class GAN(hooks.KerasModel):
         Args:
             x: real images in [−1, 1], floats: an array of shape `(images, height,
                 width, channels)`, or a `tf.data.Dataset` or Keras `PyDataset` of
-                batches of them; for a conditional model, of `(images, labels)`.
+                batches of them, the first of which is read twice; for a conditional
+                model, of `(images, labels)`.
             y: integer labels of shape `(images,)`, if `x` is an array.
             batch_size: real images in an update of D, in all replicas together.
                 Defaults to 64 for arrays and to the size of a dataset's elements.
@@ -233,8 +235,7 @@ class GAN(hooks.KerasModel):
             **others: none; what else `keras.Model.fit` takes is refused.
 
         Returns:
-            A `keras.callbacks.History` with `generator_loss` and
-            `discriminator_loss`, the means over an epoch.
+            Keras' `History`: `generator_loss`, `discriminator_loss`, means of an epoch.
 
         Raises:
             TypeError: if `x` is neither an array nor a dataset.
@@ -264,7 +265,7 @@ class GAN(hooks.KerasModel):
                 data.dataset,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=hooks.adapted(callbacks),
+                callbacks=adapted(callbacks),
                 shuffle=False,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,
@@ -283,8 +284,7 @@ class GAN(hooks.KerasModel):
                 draw them uniformly.
 
         Returns:
-            A NumPy array of float32 in [−1, 1], shape `(count, height, width,
-            channels)`.
+            A NumPy array of float32 in [−1, 1]: `(count, height, width, channels)`.
         """
         return generated.drawn(
             self.generator, self.latent_dim, self.num_classes, count, seed, labels

@@ -13,7 +13,7 @@ from training import keras_private
 from training.fast import forms as faster
 from training.fast.centring import forms as centred
 from training.fast.form import Form
-from training.gan import draws, wiring
+from training.gan import draws, losses, wiring
 from training.gan.gradient_penalty import GradientPenalty
 from training.gan.losses import AdversarialLoss
 from training.gan.wiring import Wiring
@@ -144,7 +144,7 @@ class Step:
             _watch(tape, self.generator)
             fake = self._augmented(self._generate(latents, labels), at, real=False)
             logits, class_logits = self._discriminate(fake, labels)
-            loss = _scalar("generator", self.loss.generator(logits))
+            loss = losses.scalar("generator", self.loss.generator(logits))
             if class_logits is not None:
                 weight = self.classifier_weights[1]
                 loss += weight * _cross_entropy(labels, class_logits)
@@ -169,16 +169,14 @@ class Step:
         real = self._augmented(real, at, real=True)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             _watch(tape, self.discriminator)
-            real_logits, fake_logits, class_logits = self._discriminate_both(
+            real_logits, fake_logits, class_logits, added = self._discriminate_both(
                 real, labels, fake, fake_labels
             )
             loss = self.loss.discriminator(real_logits, fake_logits)
-            loss = _scalar("discriminator", loss)
+            loss = losses.scalar("discriminator", loss) + added
             if class_logits is not None:
                 weight = self.classifier_weights[0]
                 loss += weight * _cross_entropy(labels, class_logits)
-            # Read before the penalty's call of D, which would replace them.
-            loss += _added_losses(self.discriminator)
             if self.gradient_penalty is not None:
                 mix = draws.share(lambda total: draws.mix(at, total), real.shape[0])
                 # With classes, the interpolated images count as of the real class.
@@ -230,15 +228,19 @@ class Step:
         labels: tf.Tensor | None,
         fake: tf.Tensor,
         fake_labels: tf.Tensor | None,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """Returns D's logits of real and of generated images, and the real's classes.
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor | float]:
+        """Returns D's logits of real and generated images, the real's classes, losses.
 
-        A weight regularizer's loss counts once either way: `losses` are read once.
+        The last are those that layers add. A weight's counts once either way, and one
+        of what a layer computes is the mean over real and generated images. They are
+        read at once: the next call of D replaces them.
         """
         if not self.joint:
             fake_logits, _ = self._discriminate(fake, fake_labels)
+            of_fake = _added_losses(self.discriminator)
             real_logits, class_logits = self._discriminate(real, labels)
-            return real_logits, fake_logits, class_logits
+            added = (of_fake + _added_losses(self.discriminator)) / 2
+            return real_logits, fake_logits, class_logits, added
         both_labels = None
         if labels is not None:
             both_labels = tf.concat([labels, fake_labels], axis=0)
@@ -248,7 +250,8 @@ class Step:
         count = real.shape[0]
         if class_logits is not None:
             class_logits = class_logits[:count]
-        return logits[:count], logits[count:], class_logits
+        added = _added_losses(self.discriminator)
+        return logits[:count], logits[count:], class_logits, added
 
 
 def _replicas() -> int:
@@ -259,15 +262,6 @@ def _of_image(logits: tf.Tensor) -> tf.Tensor:
     """Returns a logit an image: of a map the mean over its positions."""
     axes = range(1, logits.shape.rank)
     return logits if len(axes) == 1 else tf.reduce_mean(logits, axes)
-
-
-def _scalar(network: str, loss: tf.Tensor) -> tf.Tensor:
-    if loss.shape.rank != 0:
-        raise ValueError(
-            f"`loss` of the {network} must be a scalar, such as a mean over the batch. "
-            f"Received: a loss of shape {tuple(loss.shape)}"
-        )
-    return loss
 
 
 def _watch(tape: tf.GradientTape, network: keras.Model) -> None:
@@ -282,6 +276,9 @@ def _apply(
     optimizer: keras.optimizers.Optimizer,
 ) -> None:
     variables = network.trainable_variables
+    if not variables:  # without any, Keras doesn't count the update
+        keras_private.updates(optimizer).assign_add(1)
+        return
     gradients = tape.gradient(loss, [variable.value for variable in variables])
     optimizer.apply(gradients, variables)
 

@@ -115,6 +115,7 @@ def _carry_out(run: Run) -> RunResult:
     run.network  # noqa: B018
     with run.strategy.scope():
         gan = create_gan(run.preset, run.source, run.options)
+    gan.averaged_generator()  # raises for a G that can't be copied
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.interruption)
         stack.enter_context(full_disk_explained(run.folder.path))

@@ -84,6 +84,20 @@ def test_the_same_preset_again_is_what_the_run_was_started_with(tmp_path, finish
     assert asked("--preset", "photos", "--steps", "9")[0].steps == 9
 
 
+def test_another_setting_than_the_presets_comes_with_its_numbers(tmp_path):
+    def asked(*typed):
+        parser = options.Parser()
+        fit_command.add_arguments(parser)
+        new = ["--run", str(tmp_path / "new"), "--preset", "mnist-demo", *typed]
+        return fit_command._asked_for(parser.parse_args(new))[0].resolved()
+
+    own, in_a = PRESETS["mnist-demo"].resolved(), asked("--setting", "A")
+    assert own.learning_rate != SETTINGS["A"].learning_rate == in_a.learning_rate
+    assert (in_a.beta_1, in_a.beta_2, in_a.discriminator_steps) == (0.5, 0.9, 5)
+    assert asked("--setting", own.setting).learning_rate == own.learning_rate
+    assert asked("--setting", "A", "--learning-rate", "3e-4").learning_rate == 3e-4
+
+
 def test_a_part_of_an_option_is_none(capsys):
     with pytest.raises(SystemExit):
         main(["fit", "--run", "x", "--dat", "y"])

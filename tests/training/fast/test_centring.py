@@ -9,7 +9,13 @@ from keras import layers
 from tests.training.fast.place import place
 from training.fast import centring
 
+
+class Kept(layers.LayerNormalization):
+    """A subclass that computes what its class does."""
+
+
 NORMS = {
+    "subclass": lambda dtype: Kept(dtype=dtype),
     "layer": lambda dtype: layers.LayerNormalization(dtype=dtype),
     "layer-3d": lambda dtype: layers.LayerNormalization([1, 2, 3], dtype=dtype),
     "group": lambda dtype: layers.GroupNormalization(1, dtype=dtype),

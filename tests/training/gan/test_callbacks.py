@@ -93,6 +93,22 @@ def test_swap_ema_weights_shows_the_averages_between_epochs():
     assert not np.allclose(averaged, plain.generator.weights[0].numpy())
 
 
+def test_swap_ema_weights_leaves_the_averages_after_the_last_step():
+    averaging = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    gan = made(averaging)
+    fit(gan, K.SwapEMAWeights(), epochs=1)
+    averages = gan.averaged_generator().get_weights()
+    np.testing.assert_array_equal(gan.generator.get_weights(), averages)
+    other = made(keras.optimizers.SGD(0.1))
+    before = other.generator.get_weights()
+    fit(gan, epochs=1)
+    assert not np.allclose(
+        gan.generator.get_weights(), gan.averaged_generator().get_weights()
+    )
+    fit(other, K.SwapEMAWeights(), epochs=1)
+    assert not np.allclose(other.generator.get_weights(), before)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["generator", "discriminator"])
 def test_terminate_on_nan_looks_at_both_losses(loss):

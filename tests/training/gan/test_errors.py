@@ -33,7 +33,9 @@ def gan(compiled=True, discriminator=None, **options):
         ({"num_classes": 3}, "latents, labels"),
         ({"discriminator_call": "both"}, "'auto', 'joint', 'separate'.*'both'"),
         ({"seed": "a"}, "`seed`"),
-        ({"seed": -1}, "`seed` .* 0 or more. .*=-1"),
+        ({"seed": -1}, "`seed` .* from 0 to 9223372036854775807. .*=-1"),
+        ({"seed": 2**64}, "`seed` .*=18446744073709551616"),
+        ({"dtype": "float64"}, "dtype"),
     ],
 )
 def test_constructor_arguments(options, message):
@@ -147,6 +149,51 @@ def test_a_batch_that_replicas_cannot_share():
         made = gan()
     with pytest.raises(ValueError, match="multiple of the number of replicas, 2"):
         made.fit(GOOD, batch_size=3, verbose=0)
+
+
+def test_a_step_by_hand_takes_what_fit_takes():
+    made = gan()
+    before = [w.numpy() for w in made.weights]
+    with pytest.raises(ValueError, match=r"`x` must lie in .* nan"):
+        made.train_on_batch(np.where(GOOD > 0.9, np.nan, GOOD))
+    with pytest.raises(ValueError, match="of dtype uint8"):
+        made.train_on_batch(np.uint8(255 * (GOOD > 0)))
+    with pytest.raises(TypeError, match="takes no `sample_weight`"):
+        made.train_on_batch(GOOD, None, np.zeros(8))
+    with pytest.raises(TypeError, match="takes no `class_weight`"):
+        made.train_on_batch(GOOD, class_weight={0: 1.0})
+    with pytest.raises(ValueError, match="needs labels"):
+        labelled = GAN(toys.generator(3), toys.discriminator(), num_classes=3)
+        labelled.compile("sgd", "sgd")
+        labelled.train_on_batch(GOOD)
+    for old, new in zip(before, made.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert made.train_on_batch(GOOD, return_dict=True).keys() == {
+        "generator_loss",
+        "discriminator_loss",
+    }
+
+
+def test_a_file_that_cannot_hold_it_is_refused_and_left(tmp_path):
+    file = tmp_path / "gan.h5"
+    file.write_text("here")
+    with pytest.raises(ValueError, match=r"`filepath` must be a path that ends in"):
+        gan().save(file)
+    assert file.read_text() == "here"
+
+
+def test_one_optimizer_inside_of_two_is_one():
+    inner = keras.optimizers.Adam()
+    both = [keras.optimizers.LossScaleOptimizer(inner) for _ in range(2)]
+    with pytest.raises(ValueError, match="must be two objects"):
+        gan(compiled=False).compile(*both)
+
+
+def test_a_loss_that_is_no_tensor():
+    made = gan(compiled=False)
+    made.compile("sgd", "sgd", loss=(lambda real, fake: 0.5, keras.ops.mean))
+    with pytest.raises(ValueError, match="of the discriminator must be a scalar.*0.5"):
+        made.fit(GOOD, batch_size=8, verbose=0)
 
 
 def test_evaluate_says_what_to_use_instead():

@@ -76,6 +76,42 @@ def test_a_py_dataset_is_a_dataset_of_its_batches():
     assert [gan.step for gan in found] == [4, 4]
 
 
+class AsLists(Batches):
+    def __init__(self, images):
+        super().__init__(images)
+        self.said = []
+
+    def __getitem__(self, index):
+        return [super().__getitem__(index), None]
+
+    def on_epoch_begin(self):
+        self.said.append("begin")
+
+    def on_epoch_end(self):
+        self.said.append("end")
+
+
+def test_a_py_dataset_is_told_of_epochs_and_may_give_lists():
+    batches = AsLists(toys.images(16))
+    assert fitted(batches, epochs=2).step == 8
+    assert batches.said == 2 * ["begin", "end"]
+
+
+def test_nested_elements_are_refused():
+    images = toys.images(8)
+    nested = tf.data.Dataset.from_tensors(((images, images), np.zeros(8, int)))
+    with pytest.raises(ValueError, match=r"must be images or `\(images, labels\)`"):
+        fitted(nested)
+
+
+def test_executions_beyond_an_epoch_of_a_dataset_are_refused():
+    gan = GAN(toys.generator(), toys.discriminator(), discriminator_steps=1)
+    gan.compile("sgd", "sgd", steps_per_execution=4)
+    dataset = tf.data.Dataset.from_tensors(toys.images(4)).repeat()
+    with pytest.raises(ValueError, match="multiple of `steps_per_execution`, 4.*=10"):
+        gan.fit(dataset, steps_per_epoch=10)
+
+
 def test_an_image_alone_is_no_batch():
     images = tf.data.Dataset.from_tensor_slices(toys.images(8))
     with pytest.raises(ValueError, match=r"one image: take `x.batch\(64\)`"):

@@ -364,7 +364,58 @@ def test_the_average_of_the_generator_is_a_model_of_its_own():
     np.testing.assert_array_equal(gan.generator.weights[0], raw)
 
 
-def test_samples_depend_on_the_seed_alone_and_not_on_how_many():
+def test_steps_of_a_frozen_generator_are_steps():
+    seen = []
+
+    class Looking(layers.Layer):
+        def call(self, x):
+            seen.append(x)
+            return x
+
+    images = keras.Input((toys.SIZE, toys.SIZE, 1))
+    logits = layers.Dense(1)(layers.Flatten()(Looking()(images)))
+    generator = toys.generator()
+    generator.trainable = False
+    gan = GAN(generator, keras.Model(images, logits), discriminator_steps=1)
+    gan.compile("sgd", "sgd", run_eagerly=True)
+    seen.clear()
+    gan.fit(toys.images(8), batch_size=4, verbose=0)
+    assert gan.step == 2
+    of_d = [x[4:].numpy() for x in seen if len(x) == 8]
+    assert len(of_d) == 2 and not np.allclose(*of_d)
+
+
+def test_what_layers_add_to_the_loss_counts_for_both_kinds_of_images():
+    def loss(call):
+        images = keras.Input((toys.SIZE, toys.SIZE, 1))
+        regularized = layers.Dense(
+            1,
+            kernel_initializer="ones",
+            kernel_regularizer=keras.regularizers.L2(1.0),
+            activity_regularizer=keras.regularizers.L2(1.0),
+        )
+        keras.utils.set_random_seed(3)
+        discriminator = keras.Model(images, regularized(layers.Flatten()(images)))
+        gan = GAN(
+            toys.generator(),
+            discriminator,
+            discriminator_steps=1,
+            discriminator_call=call,
+        )
+        nothing = (lambda *logits: 0.0 * keras.ops.mean(logits[0]),) * 2
+        gan.compile("sgd", "sgd", loss=nothing)
+        history = gan.fit(toys.images(4), batch_size=4, shuffle=False, verbose=0)
+        return history.history["discriminator_loss"]
+
+    assert loss("separate") == pytest.approx(loss("joint"), rel=1e-5)
+    assert loss("joint")[0] > toys.SIZE**2  # the weights' part
+
+
+def test_without_compile_there_are_no_averages():
+    assert GAN(toys.generator(), toys.discriminator()).averaged_generator() is None
+
+
+def test_samples_depend_on_the_seed():
     gan = compiled()
     many = gan.generate(70, seed=1)
     np.testing.assert_allclose(gan.generate(70, seed=1), many)

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.training import toy_runs
+from training import networks
 from training.averaging import RampedAdam
 from training.data import ArraySource, load
 from training.runs import checks
@@ -53,6 +55,23 @@ def test_fields_for_photos_out_of_range(fields, message, tmp_path):
     preset = Preset("", "", data=str(tmp_path / "photos"), **TINY, **fields)
     with pytest.raises(ValueError, match=message):
         fit(tmp_path / "run", preset)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_generator_that_cannot_be_copied_is_found_first(
+    tmp_path, source, monkeypatch
+):
+    def with_a_lambda(image_shape, **options):
+        made = toy_runs.toy_generator(image_shape)
+        twice = keras.layers.Lambda(lambda x: 2 * x)
+        return keras.Model(made.input, twice(made.output))
+
+    network = networks.Network(
+        "toy", with_a_lambda, toy_runs.toy_discriminator, "4 px", ""
+    )
+    monkeypatch.setitem(networks.NETWORKS, "toy", network)
+    with pytest.raises(ValueError, match="Lambda"):
+        toy_runs.fit(tmp_path / "run", source)  # with an average of G's weights
     assert not (tmp_path / "run").exists()
 
 
