@@ -177,8 +177,8 @@ def check_supported(owner: keras.layers.Layer) -> None:
         return
     raise ValueError(
         f"`layer` {owner.name!r} ({type(owner).__name__}) {problem}, so its kernel is "
-        "not a variable that can be normalized. Wrap the layer without, and apply that "
-        "to what `sn_keras.fold(model)` returns."
+        "not a variable that can be normalized. Wrap the layer as it was, and apply "
+        "that to what `sn_keras.fold(model)` returns."
     )
 
 

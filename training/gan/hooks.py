@@ -196,8 +196,8 @@ class KerasModel(keras_private.BuiltModel):
         """Writes all to a `.keras` file, from which training goes on.
 
         Raises:
-            ValueError: if the file is none, or a weight is not finite; what was in the
-                file stays.
+            ValueError: if the path is that of another kind of file, or a weight is not
+                finite; what was in the file stays.
         """
         if not str(filepath).endswith(".keras"):
             wanted = "a path that ends in .keras"

@@ -223,10 +223,10 @@ def _of_py_dataset(dataset: keras.utils.PyDataset) -> tuple[tf.data.Dataset, Any
 
     def batch(index: int) -> Any:
         found = dataset[index]
-        if isinstance(found, (tuple, list)):
-            # A list is a tuple to Keras, and labels of None are none.
-            found = tuple(found[:1] if list(found[1:]) == [None] else found)
-        return found
+        if not isinstance(found, (tuple, list)):
+            return found
+        # A list is a tuple to Keras, and labels of None are none.
+        return tuple(part for part in found if part is not None)
 
     def batches() -> Iterator[Any]:
         dataset.on_epoch_begin()

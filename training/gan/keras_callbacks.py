@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from training import keras_private
+
 
 class _OfBothLosses(keras.callbacks.TerminateOnNaN):
     """Keras' own looks at a log named `loss` alone, which a GAN doesn't have."""
@@ -20,12 +22,12 @@ class _OfBothOptimizers(keras.callbacks.SwapEMAWeights):
     """Keras' own leaves the end to `fit`, which looks for one optimizer alone."""
 
     def on_train_end(self, logs: Any = None) -> None:
-        networks = self.model.generator, self.model.discriminator
-        pairs = zip(self.model.optimizer.optimizers, networks, strict=True)
-        for optimizer, network in pairs:
-            # Before the first step the averages are 0.
-            if optimizer.use_ema and not self.swap_on_epoch and self.model.step:
-                optimizer.finalize_variable_values(network.trainable_variables)
+        if self.swap_on_epoch or not self.model.step:
+            return  # has been done, or the averages are still 0
+        for optimizer in self.model.optimizer.optimizers:
+            if optimizer.use_ema:
+                averaged = [weight for weight, _ in keras_private.averages(optimizer)]
+                optimizer.finalize_variable_values(averaged)
 
 
 _ADAPTED = {

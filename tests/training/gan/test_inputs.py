@@ -97,6 +97,17 @@ def test_a_py_dataset_is_told_of_epochs_and_may_give_lists():
     assert batches.said == 2 * ["begin", "end"]
 
 
+def test_labels_of_a_py_dataset_are_taken():
+    class Labelled(Batches):
+        def __getitem__(self, index):
+            return [super().__getitem__(index), np.arange(4) % 3]
+
+    gan = GAN(toys.generator(3), toys.discriminator(), 3, 1, num_classes=3)
+    gan.compile("sgd", "sgd", run_eagerly=True)
+    gan.fit(Labelled(toys.images(16)), verbose=0)
+    assert gan.step == 4
+
+
 def test_nested_elements_are_refused():
     images = toys.images(8)
     nested = tf.data.Dataset.from_tensors(((images, images), np.zeros(8, int)))
